@@ -1,0 +1,121 @@
+"""Incidents on disk: a folder each, readable with any tool, written so that a crash leaves the older ones whole.
+
+``<folder>/<id>/state.json`` and the pictures beside it. A new incident is written into a folder whose name begins with a
+dot and renamed when it is complete; ``state.json`` is replaced, never changed in place.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from pathlib import Path
+from typing import Any
+
+from octoprint_spaghetti.core.errors import EvidenceError
+from octoprint_spaghetti.core.words import Exhibit, Incident, as_json
+
+STATE_FILE = "state.json"
+_FORMAT = 1
+
+
+class IncidentFolder:
+    """Keeps the newest ``kept`` incidents below ``folder``."""
+
+    def __init__(self, folder: Path, kept: int) -> None:
+        """Use ``folder``, which is made when the first incident is written."""
+        self._folder = folder
+        self._kept = kept
+
+    def open(self, incident: Incident) -> str:
+        """Write the incident with its pictures; return the path of its folder. Raises :class:`EvidenceError`."""
+        final, partial = self._folder / incident.id, self._folder / f".{incident.id}"
+        try:
+            partial.mkdir(parents=True)
+            frames = [_write_exhibit(partial, number, exhibit) for number, exhibit in enumerate(incident.exhibits, 1)]
+            _replace_json(partial / STATE_FILE, {**_described(incident), "frames": frames})
+            os.replace(partial, final)
+            self._prune()
+        except OSError as error:
+            shutil.rmtree(partial, ignore_errors=True)
+            raise EvidenceError(
+                f"The incident could not be saved ({error.strerror}); check space and rights of {self._folder}."
+            ) from error
+        return str(final)
+
+    def note(self, incident_id: str, state: str, at: float) -> None:
+        """Add a state with its Unix time to an incident that exists. Raises :class:`EvidenceError`."""
+        file = self._folder / incident_id / STATE_FILE
+        try:
+            content = json.loads(file.read_text(encoding="utf-8"))
+            content["states"].append({"state": state, "at": at})
+            _replace_json(file, content)
+        except (OSError, ValueError, KeyError) as error:
+            raise EvidenceError(f"The incident {incident_id} could not be updated ({error}).") from error
+
+    def ids(self) -> list[str]:
+        """Return the ids of all complete incidents, newest first."""
+        if not self._folder.is_dir():
+            return []
+        found = [entry.name for entry in self._folder.iterdir() if not entry.name.startswith(".") and (entry / STATE_FILE).is_file()]
+        return sorted(found, reverse=True)
+
+    def read(self, incident_id: str) -> dict[str, Any]:
+        """Return what ``state.json`` of an incident says. Raises :class:`EvidenceError` when there is none."""
+        if incident_id not in self.ids():
+            raise EvidenceError(f"There is no incident {incident_id!r}.")
+        try:
+            content = json.loads((self._folder / incident_id / STATE_FILE).read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            raise EvidenceError(f"The incident {incident_id} cannot be read ({error}).") from error
+        return dict(content)
+
+    def picture(self, incident_id: str, file: str) -> bytes:
+        """Return the bytes of a picture of an incident. Raises :class:`EvidenceError` when there is none."""
+        if file not in {frame["file"] for frame in self.read(incident_id)["frames"]}:
+            raise EvidenceError(f"The incident {incident_id} has no picture {file!r}.")
+        try:
+            return (self._folder / incident_id / file).read_bytes()
+        except OSError as error:
+            raise EvidenceError(f"The picture {file} cannot be read ({error.strerror}).") from error
+
+    def _prune(self) -> None:
+        for old in self.ids()[self._kept :]:
+            shutil.rmtree(self._folder / old, ignore_errors=True)
+
+
+def _described(incident: Incident) -> dict[str, Any]:
+    return {
+        "format": _FORMAT,
+        "id": incident.id,
+        "print": incident.print_name,
+        "action": incident.action,
+        "explanation": incident.explanation,
+        "evidence": round(incident.evidence, 4),
+        "failing_at": round(incident.failing_at, 4),
+        "states": [{"state": "deciding", "at": incident.opened_at}],
+    }
+
+
+def _write_exhibit(folder: Path, number: int, exhibit: Exhibit) -> dict[str, Any]:
+    name = f"{number:03d}.jpg"
+    (folder / name).write_bytes(exhibit.frame.jpeg)
+    answer = exhibit.answer
+    return {
+        "file": name,
+        "captured_at": round(exhibit.frame.captured_at, 3),
+        "camera": exhibit.frame.camera,
+        "score": None if answer is None else round(answer.score, 4),
+        "detector": None if answer is None else answer.detector,
+        "detections": [] if answer is None else [as_json(detection) for detection in answer.detections],
+    }
+
+
+def _replace_json(file: Path, content: dict[str, Any]) -> None:
+    """Write beside the file, flush to the disk, then rename: a reader sees the old file or the new one."""
+    partial = file.with_name(f".{file.name}.partial")
+    with partial.open("w", encoding="utf-8") as stream:
+        json.dump(content, stream, indent=1)
+        stream.flush()
+        os.fsync(stream.fileno())
+    os.replace(partial, file)

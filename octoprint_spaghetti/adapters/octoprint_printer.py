@@ -1,0 +1,31 @@
+"""The printer, through OctoPrint: its state, its job, and the pause."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from octoprint_spaghetti.core.errors import PrinterError
+
+
+class OctoPrintPrinter:
+    """Wraps OctoPrint's printer interface; all calls return at once."""
+
+    def __init__(self, printer: Any) -> None:
+        """Use OctoPrint's ``PrinterInterface`` (``self._printer`` of a plugin)."""
+        self._printer = printer
+
+    def state(self) -> str:
+        """Return OctoPrint's state id, such as ``PRINTING``, ``PAUSING``, ``PAUSED`` or ``OPERATIONAL``."""
+        return str(self._printer.get_state_id())
+
+    def job_name(self) -> str:
+        """Return the name of the file that prints, or an empty string."""
+        job = self._printer.get_current_job() or {}
+        return str((job.get("file") or {}).get("name") or "")
+
+    def pause(self) -> None:
+        """Order a pause; ``PrintPaused`` tells when it has happened. Raises :class:`PrinterError`."""
+        try:
+            self._printer.pause_print(tags={"source:plugin", "plugin:spaghetti"})
+        except Exception as error:  # a printer connector may be any plugin's; the order must not end the watch
+            raise PrinterError(f"OctoPrint could not order the pause ({type(error).__name__}: {error}).") from error

@@ -1,0 +1,293 @@
+"""The inference server, over gRPC: one frame in, one answer out, whatever happens within the frame's deadline.
+
+Speaks the Open Inference Protocol to Triton or to any other server of it, by method path. One persistent channel per
+address; ``transport: stream`` keeps one ``ModelStreamInfer`` open and falls back to a single call for a frame whose
+answer is late or whose stream broke. Foreign errors become ours here and nowhere else.
+"""
+
+from __future__ import annotations
+
+import itertools
+import queue
+import random
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, Union
+
+import grpc
+
+from octoprint_spaghetti.adapters._proto import spaghetti_inference_pb2 as pb
+from octoprint_spaghetti.adapters.triton_answer import read_answer
+from octoprint_spaghetti.core.errors import (
+    AnswerInvalid,
+    DetectorError,
+    DetectorMissing,
+    ModelMissing,
+    PictureRefused,
+    ServerOverloaded,
+    ServerRefused,
+    ServerTooSlow,
+    ServerUnreachable,
+)
+from octoprint_spaghetti.core.geometry import Box
+from octoprint_spaghetti.core.settings import Settings
+from octoprint_spaghetti.core.words import Answer, Frame, ProtectionLevel
+
+_SERVICE = "/inference.GRPCInferenceService/"
+
+#: `ping_timeout_ms` is the watchdog that works (`keepalive_timeout_ms` has no effect in current grpcio); pings every
+#: 20 s on a busy channel only, because Triton's default cuts clients off that ping an idle one.
+_CHANNEL_OPTIONS = (
+    ("grpc.keepalive_time_ms", 20_000),
+    ("grpc.http2.ping_timeout_ms", 10_000),
+    ("grpc.initial_reconnect_backoff_ms", 500),
+    ("grpc.min_reconnect_backoff_ms", 500),
+    ("grpc.max_reconnect_backoff_ms", 2_000),
+    ("grpc.max_receive_message_length", 4 << 20),
+    ("grpc.use_local_subchannel_pool", 1),
+)
+
+#: A broken stream is opened again after this long, doubling up to the longest, each time half to all of it (jitter).
+_FIRST_BACK_OFF_S, _LONGEST_BACK_OFF_S = 0.5, 30.0
+#: Bound on the wait for the stream's reader; cancelling the call ends it at once.
+_JOIN_S = 2.0
+
+_OVERLOAD = ("exceeds maximum queue size", "request timeout expired", "rate limited")
+_TLS_TROUBLE = ("handshake", "certificate", "ssl_")
+_UNLOCKED_ONLY = "this protocol is restricted"
+
+
+class TritonDetector:
+    """Asks one of several servers; the first that answers stays first."""
+
+    level = ProtectionLevel.REMOTE
+
+    def __init__(self, settings: Settings) -> None:
+        """Prepare channels to ``settings.servers``; nothing is sent yet.
+
+        Raises :class:`DetectorMissing` when no server is configured or the certificate cannot be read.
+        """
+        if not settings.servers:
+            raise DetectorMissing("No inference server is configured; enter an address such as 192.0.2.7:8001 in the settings.")
+        self._deadline = settings.deadline
+        self._model = settings.model
+        self._streaming = settings.transport == "stream"
+        self._endpoints = [_Endpoint(address, settings) for address in settings.servers]
+        self._ids = itertools.count(1)
+
+    def look(self, frame: Frame, roi: Box | None = None) -> Answer:
+        """Return what the server sees in the frame, or in the region ``roi`` of it.
+
+        Blocks until the frame's deadline at most. Raises the :class:`DetectorError` of the server that is first in line.
+        """
+        request = self._request(frame.jpeg, roi)
+        end = time.monotonic() + self._deadline
+        failures: list[DetectorError] = []
+        for attempt, endpoint in enumerate(self._attempts()):
+            share = (end - time.monotonic()) / max(1, len(self._attempts()) - attempt)
+            if share <= 0.0:
+                break
+            try:
+                answer = endpoint.ask(request, share, stream=self._streaming and attempt == 0)
+            except PictureRefused:
+                raise
+            except DetectorError as error:
+                failures.append(error)
+            else:
+                self._prefer(endpoint)
+                return answer
+        raise _worst(failures)
+
+    def check(self) -> None:
+        """Raise the :class:`DetectorError` that says why the first server cannot serve our model, if it cannot."""
+        self._endpoints[0].check(self._model, self._deadline)
+
+    def close(self) -> None:
+        """Hang up; no thread of ours is left."""
+        for endpoint in self._endpoints:
+            endpoint.close()
+
+    def _attempts(self) -> list[_Endpoint]:
+        """Return whom to ask in which order: the stream, then each server by a single call, the first one last."""
+        first, *others = self._endpoints
+        return [first, *others, first] if self._streaming else [first, *others]
+
+    def _prefer(self, endpoint: _Endpoint) -> None:
+        if endpoint is not self._endpoints[0]:
+            at = self._endpoints.index(endpoint)
+            self._endpoints = self._endpoints[at:] + self._endpoints[:at]
+
+    def _request(self, jpeg: bytes, roi: Box | None) -> pb.ModelInferRequest:
+        request = pb.ModelInferRequest(model_name=self._model, id=str(next(self._ids)), raw_input_contents=[jpeg])
+        request.inputs.add(name="JPEG", datatype="UINT8", shape=[1, len(jpeg)])
+        if roi is not None:
+            request.parameters["roi"].string_param = ",".join(f"{value:.4f}" for value in roi.xyxy)
+        return request
+
+
+class _Endpoint:
+    """One address: its channel, and its stream while there is one."""
+
+    def __init__(self, address: str, settings: Settings) -> None:
+        self._address = address
+        self._name = f"triton {address}"
+        self._metadata = (("authorization", f"Bearer {settings.token}"),) if settings.token else ()
+        self._channel = _channel(address, settings)
+        self._stream: _Stream | None = None
+        self._back_off = _FIRST_BACK_OFF_S
+        self._stream_from = 0.0
+
+    def ask(self, request: pb.ModelInferRequest, seconds: float, *, stream: bool) -> Answer:
+        """Send the request and return the answer within ``seconds``; raises :class:`DetectorError`."""
+        if stream and time.monotonic() >= self._stream_from:
+            return read_answer(self._ask_stream(request, seconds), self._name)
+        return read_answer(self._call("ModelInfer", request, pb.ModelInferResponse, seconds), self._name)
+
+    def check(self, model: str, seconds: float) -> None:
+        """Raise when the server is not there, refuses us, or has no such model ready."""
+        ready = self._call("ModelReady", pb.ModelReadyRequest(name=model), pb.ModelReadyResponse, seconds)
+        if not ready.ready:
+            raise ModelMissing(f"{self._address} has no model named {model!r} ready; check the name, or wait until it has loaded.")
+
+    def close(self) -> None:
+        self._drop_stream()
+        self._channel.close()
+
+    def _ask_stream(self, request: pb.ModelInferRequest, seconds: float) -> pb.ModelInferResponse:
+        if self._stream is None:
+            call = self._channel.stream_stream(
+                _SERVICE + "ModelStreamInfer",
+                request_serializer=pb.ModelInferRequest.SerializeToString,
+                response_deserializer=pb.ModelStreamInferResponse.FromString,
+            )
+            self._stream = _Stream(lambda requests: call(requests, metadata=self._metadata), self._address)
+        try:
+            response = self._stream.ask(request, seconds)
+        except (ServerTooSlow, ServerUnreachable, ServerRefused, ServerOverloaded, ModelMissing):
+            self._drop_stream()
+            self._stream_from = time.monotonic() + self._back_off * random.uniform(0.5, 1.0)
+            self._back_off = min(2.0 * self._back_off, _LONGEST_BACK_OFF_S)
+            raise
+        self._back_off = _FIRST_BACK_OFF_S
+        return response
+
+    def _drop_stream(self) -> None:
+        stream, self._stream = self._stream, None
+        if stream is not None:
+            stream.close()
+
+    def _call(self, method: str, request: Any, answer: Any, seconds: float) -> Any:
+        call = self._channel.unary_unary(
+            _SERVICE + method, request_serializer=type(request).SerializeToString, response_deserializer=answer.FromString
+        )
+        try:
+            return call(request, timeout=seconds, metadata=self._metadata)
+        except grpc.RpcError as error:
+            raise _translate(error, self._address) from error
+
+
+class _Stream:
+    """One open ModelStreamInfer: a thread of its own reads the answers, because gRPC's iterator has no time-out."""
+
+    def __init__(self, open_call: Callable[[Iterator[pb.ModelInferRequest]], Any], address: str) -> None:
+        self._address = address
+        self._requests: queue.SimpleQueue[pb.ModelInferRequest | None] = queue.SimpleQueue()
+        self._answers: queue.SimpleQueue[_Read] = queue.SimpleQueue()
+        self._call = open_call(iter(self._requests.get, None))
+        self._reader = threading.Thread(target=self._read, name="spaghetti-stream", daemon=True)
+        self._reader.start()
+
+    def ask(self, request: pb.ModelInferRequest, seconds: float) -> pb.ModelInferResponse:
+        """Return the answer that carries the request's id; answers to frames that were given up are dropped."""
+        self._requests.put(request)
+        end = time.monotonic() + seconds
+        while True:
+            try:
+                read = self._answers.get(timeout=max(0.0, end - time.monotonic()))
+            except queue.Empty:
+                raise ServerTooSlow(_too_slow(self._address)) from None
+            if isinstance(read, grpc.RpcError):
+                raise _translate(read, self._address)
+            if read.infer_response.id == request.id or (read.error_message and not read.infer_response.id):
+                if read.error_message:
+                    # A message has no status code; the single call that follows brings one.
+                    raise ServerUnreachable(f"{self._address}: {_shortened(read.error_message)}")
+                return read.infer_response
+
+    def close(self) -> None:
+        self._requests.put(None)
+        self._call.cancel()
+        self._reader.join(_JOIN_S)
+
+    def _read(self) -> None:
+        try:
+            for message in self._call:
+                self._answers.put(message)
+        except grpc.RpcError as error:
+            self._answers.put(error)
+        else:
+            self._answers.put(_StreamEnded())
+
+
+class _StreamEnded(grpc.RpcError):
+    """The server closed the stream in good order."""
+
+    def code(self) -> grpc.StatusCode:
+        return grpc.StatusCode.UNAVAILABLE
+
+    def details(self) -> str:
+        return "the stream was closed"
+
+
+_Read = Union[pb.ModelStreamInferResponse, grpc.RpcError]
+
+
+def _channel(address: str, settings: Settings) -> grpc.Channel:
+    if not settings.tls:
+        return grpc.insecure_channel(address, options=_CHANNEL_OPTIONS)
+    authority = None
+    if settings.certificate:
+        try:
+            authority = Path(settings.certificate).read_bytes()
+        except OSError as error:
+            raise DetectorMissing(
+                f"The certificate {settings.certificate} cannot be read ({error.strerror}); check its path and rights."
+            ) from error
+    return grpc.secure_channel(address, grpc.ssl_channel_credentials(authority), options=_CHANNEL_OPTIONS)
+
+
+def _translate(error: grpc.RpcError, address: str) -> DetectorError:
+    """Return our error for a gRPC status; the codes are those that Triton, nginx and HAProxy were seen to send."""
+    code, details = error.code(), _shortened(error.details() or "")
+    lower = details.lower()
+    if code in (grpc.StatusCode.UNAUTHENTICATED, grpc.StatusCode.PERMISSION_DENIED) or _UNLOCKED_ONLY in lower:
+        return ServerRefused(f"{address} refuses us ({details}); check the token in the settings.")
+    if code is grpc.StatusCode.DEADLINE_EXCEEDED:
+        return ServerTooSlow(_too_slow(address))
+    if code is grpc.StatusCode.RESOURCE_EXHAUSTED or any(text in lower for text in _OVERLOAD):
+        return ServerOverloaded(f"{address} has too much to do ({details}); lengthen the interval or give it more power.")
+    if code is grpc.StatusCode.NOT_FOUND:
+        return ModelMissing(f"{address} does not have the model ({details}); check the model's name in the settings.")
+    if code is grpc.StatusCode.INVALID_ARGUMENT:
+        return PictureRefused(f"{address} could not read the picture: {details}")
+    if code is grpc.StatusCode.UNIMPLEMENTED:
+        return AnswerInvalid(f"{address} is not an inference server (it does not know the Open Inference Protocol).")
+    if any(text in lower for text in _TLS_TROUBLE):
+        return ServerUnreachable(f"No trusted connection to {address} ({details}); check TLS and the certificate in the settings.")
+    return ServerUnreachable(f"No inference server answers at {address} ({details}); check the address, and that the server runs.")
+
+
+def _too_slow(address: str) -> str:
+    return f"{address} did not answer before the picture's deadline; check the network, or that the server is not stuck."
+
+
+def _worst(failures: list[DetectorError]) -> DetectorError:
+    """Return what to report: the last word of the first server, the one with a status code, wins."""
+    return failures[-1] if failures else ServerTooSlow("No server answered before the picture's deadline.")
+
+
+def _shortened(text: str) -> str:
+    line = " ".join(text.split())
+    return line if len(line) <= 200 else line[:197] + "..."

@@ -1,0 +1,43 @@
+"""What can be known of a JPEG without decoding it: that it is one, whole, and not something else with status 200."""
+
+from __future__ import annotations
+
+from octoprint_spaghetti.core.errors import PictureUnusable
+
+#: Webcams send 20 to 500 kB; a stream set as the snapshot address never ends.
+MOST_BYTES = 10_000_000
+
+_START, _END = b"\xff\xd8", b"\xff\xd9"
+_PADDING = b"\x00\r\n"
+
+
+def check_jpeg(data: bytes) -> bytes:
+    """Return ``data`` when it is a whole JPEG file; raise :class:`PictureUnusable` with the likely cause otherwise."""
+    if not data:
+        raise PictureUnusable("The camera sent an empty picture; check its snapshot address.")
+    if len(data) > MOST_BYTES:
+        raise PictureUnusable(too_large(len(data)))
+    if data[:2] != _START:
+        raise PictureUnusable(_what_it_is(data))
+    if data.rstrip(_PADDING)[-2:] != _END:
+        raise PictureUnusable(f"The camera's picture was cut off after {len(data)} bytes; check its cable or network.")
+    return data
+
+
+def too_large(size: int) -> str:
+    """Return the sentence about a picture of ``size`` bytes or more."""
+    return (
+        f"The camera sent more than {min(size, MOST_BYTES) // 1_000_000} MB for one picture; "
+        "use its snapshot address (one JPEG), not its stream, or a lower resolution."
+    )
+
+
+def _what_it_is(data: bytes) -> str:
+    head = data[:200].lstrip().lower()
+    if head.startswith((b"<!doctype", b"<html", b"<head", b"<body")):
+        return "The camera answered with a web page instead of a picture; its address may need a login or be wrong."
+    if head.startswith(b"--"):
+        return "The camera answered with a video stream instead of a picture; use its snapshot address."
+    if data[:8] == b"\x89PNG\r\n\x1a\n":
+        return "The camera sent a PNG; set it to JPEG."
+    return f"The camera sent {len(data)} bytes that are not a JPEG; check its snapshot address."

@@ -1,0 +1,174 @@
+"""The judge: a print is a fold over what was seen. One pure function per thing that can happen, time comes in with it.
+
+``advance(belief, sighting, patience) -> belief`` is the heart. A failure must last: in *seconds* (evidence is smoothed
+with a time constant) and in *distinct frames* (so many of the recent ones must agree), so the frame rate changes what
+watching costs and how soon it speaks, never what it says. Nothing here knows a camera, a server or a printer.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+
+from octoprint_spaghetti.core.words import Sighting, Verdict
+
+
+@dataclass(frozen=True)
+class Patience:
+    """How long and how sure. Seconds unless a comment says otherwise; levels and scores are probabilities, 0 to 1.
+
+    Starting values come from a simulation of what other detectors do: a rule in frames changes its meaning with the
+    rate, and a bar that follows the print's own mean lets a failing print raise it.
+    """
+
+    time_constant: float = 30.0  # of the smoothing: a certain failure (score 0.95) is suspect after 11 s, failing after 26 s
+    suspect_at: float = 0.30  # evidence
+    failing_at: float = 0.55  # evidence; above every level at which half the frames could be noise
+    hit_at: float = 0.5  # a frame's score: more likely spaghetti than not
+    window: float = 60.0  # how far back frames are counted
+    distinct_frames: int = 5  # that many recent frames must be hits before anything is done
+    hit_share: float = 0.6  # and that share of the frames since the suspicion began
+    longest_step: float = 10.0  # a gap between frames counts as this at most: frames that were lost are no evidence
+    warm_up: float = 20.0  # after extrusion began: purge lines and brushes look like spaghetti
+    unseen_extrusion: float = 300.0  # warm-up ends this long after the start even if no extrusion was seen (SD prints)
+    resume_grace: float = 60.0  # after a resume: the person has just looked
+    resume_bar: float = 1.5  # after a resume the failing level is multiplied by this ...
+    resume_decay: float = 600.0  # ... decaying with this time constant
+    highest_bar: float = 0.92  # the failing level never rises beyond what a certain failure can reach
+    cooldown: float = 900.0  # between two actions in one print
+
+
+@dataclass(frozen=True)
+class Glance:
+    """What is remembered of one recent frame: when, and its score."""
+
+    at: float
+    score: float
+
+
+@dataclass(frozen=True)
+class Belief:
+    """What the judge remembers of this print. Times are seconds of the clock that sightings carry.
+
+    ``evidence`` smoothed score, 0 to 1; ``recent`` glances inside the window, oldest first; ``suspect_since`` when the
+    evidence last rose above the lower level; ``acted_at`` when the printer was last to be moved; ``paused`` freezes all.
+    """
+
+    started_at: float
+    extruding_at: float | None = None
+    last_at: float | None = None
+    evidence: float = 0.0
+    recent: tuple[Glance, ...] = ()
+    suspect_since: float | None = None
+    resumed_at: float | None = None
+    acted_at: float | None = None
+    paused: bool = False
+    verdict: Verdict = Verdict.WARMING_UP
+
+
+def begin(at: float) -> Belief:
+    """Return the belief about a print that starts now."""
+    return Belief(started_at=at)
+
+
+def extrusion_began(belief: Belief, at: float) -> Belief:
+    """Note the first extrusion of the print; later ones change nothing."""
+    return belief if belief.extruding_at is not None else replace(belief, extruding_at=at)
+
+
+def paused(belief: Belief) -> Belief:
+    """Freeze the belief while the print stands still: a pause is no evidence and loses none."""
+    return replace(belief, paused=True)
+
+
+def resumed(belief: Belief, at: float) -> Belief:
+    """Go on after a pause with the belief as it was: a grace without decisions, then a raised bar that decays.
+
+    The person who resumes has looked at the print; a rule that forgets everything instead pauses for the same thing again.
+    """
+    return replace(belief, paused=False, resumed_at=at, last_at=None) if belief.paused else belief
+
+
+def acted(belief: Belief, at: float) -> Belief:
+    """Note that the printer was moved or the owner was told: one action per incident, then a cooldown."""
+    return replace(belief, acted_at=at)
+
+
+def advance(belief: Belief, sighting: Sighting, patience: Patience) -> Belief:
+    """Take one distinct frame into account.
+
+    Sightings must come in order; one that is not later than the last is ignored, so a clock that jumps back decides
+    nothing. While paused or warming up the frame is remembered as seen, and judged by nobody.
+    """
+    at, score = sighting.at, sighting.answer.score
+    if belief.paused or (belief.last_at is not None and at <= belief.last_at):
+        return belief
+    if warming_up(belief, at, patience):
+        return replace(belief, last_at=at, evidence=0.0, recent=(), suspect_since=None, verdict=Verdict.WARMING_UP)
+    step = min(at - belief.last_at, patience.longest_step) if belief.last_at is not None else 0.0
+    weight = 1.0 - math.exp(-step / patience.time_constant)
+    evidence = belief.evidence + weight * (score - belief.evidence)
+    recent = (*(glance for glance in belief.recent if glance.at > at - patience.window), Glance(at, score))
+    seen = replace(
+        belief, last_at=at, evidence=evidence, recent=recent, suspect_since=_suspect_since(belief, at, evidence, patience)
+    )
+    return replace(seen, verdict=_verdict(seen, at, patience))
+
+
+def warming_up(belief: Belief, at: float, patience: Patience) -> bool:
+    """Return whether nothing may be judged yet: before extrusion and shortly after it began."""
+    if belief.extruding_at is None:
+        return at < belief.started_at + patience.unseen_extrusion
+    return at < belief.extruding_at + patience.warm_up
+
+
+def failing_level(belief: Belief, at: float, patience: Patience) -> float:
+    """Return the evidence above which the print is failing, raised for a while after a resume."""
+    if belief.resumed_at is None:
+        return patience.failing_at
+    raised = (patience.resume_bar - 1.0) * math.exp(-(at - belief.resumed_at) / patience.resume_decay)
+    return min(patience.failing_at * (1.0 + raised), patience.highest_bar)
+
+
+def may_act(belief: Belief, at: float, patience: Patience) -> bool:
+    """Return whether an action is due: the print is failing and none was taken within the cooldown."""
+    cool = belief.acted_at is None or at >= belief.acted_at + patience.cooldown
+    return belief.verdict is Verdict.FAILING and not belief.paused and cool
+
+
+def explain(belief: Belief, patience: Patience) -> str:
+    """Say in one sentence what the verdict rests on."""
+    if belief.verdict is Verdict.WARMING_UP:
+        return "Warming up: the print is looked at, nothing is judged yet."
+    hits = sum(glance.score >= patience.hit_at for glance in belief.recent)
+    level = failing_level(belief, belief.last_at or belief.started_at, patience)
+    return (
+        f"Spaghetti in {hits} of {len(belief.recent)} pictures of the last {patience.window:.0f} s; "
+        f"evidence {belief.evidence:.2f}, suspect at {patience.suspect_at:.2f}, failing at {level:.2f}."
+    )
+
+
+def _suspect_since(belief: Belief, at: float, evidence: float, patience: Patience) -> float | None:
+    if evidence < patience.suspect_at:
+        return None
+    return belief.suspect_since if belief.suspect_since is not None else at
+
+
+def _verdict(belief: Belief, at: float, patience: Patience) -> Verdict:
+    if belief.suspect_since is None:
+        return Verdict.WATCHING
+    return Verdict.FAILING if _sustained(belief, at, patience) else Verdict.SUSPECT
+
+
+def _sustained(belief: Belief, at: float, patience: Patience) -> bool:
+    """Return whether enough evidence, enough distinct frames, and enough agreement among them came together."""
+    if belief.resumed_at is not None and at < belief.resumed_at + patience.resume_grace:
+        return False
+    hits = sum(glance.score >= patience.hit_at for glance in belief.recent)
+    since = [glance for glance in belief.recent if belief.suspect_since is not None and glance.at >= belief.suspect_since]
+    agreeing = sum(glance.score >= patience.hit_at for glance in since)
+    return (
+        belief.evidence >= failing_level(belief, at, patience)
+        and hits >= patience.distinct_frames
+        and agreeing >= patience.hit_share * len(since)
+    )

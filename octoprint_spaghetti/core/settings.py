@@ -1,0 +1,205 @@
+"""Every setting once: its name, default, unit, range and one sentence. The settings page and the README read it from here.
+
+``Settings`` is what the watcher works with and is always valid; ``check`` judges one value a user typed.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Union
+
+from octoprint_spaghetti.core.errors import SettingRefused
+
+#: Host names, IPv4, bracketed IPv6, and a port: what gRPC accepts as a target and what cannot smuggle anything else in.
+_ADDRESS = re.compile(r"^(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?):(\d{1,5})$")
+#: Enough for a primary, its twin and a spare; each costs a share of the frame's deadline when all are down.
+MOST_SERVERS = 4
+
+
+@dataclass(frozen=True)
+class Number:
+    """A setting that is a number: ``low`` to ``high`` in ``unit``."""
+
+    low: float
+    high: float
+    unit: str
+
+    def check(self, name: str, value: object) -> float:
+        """Return ``value`` as a float in range; raise :class:`SettingRefused`."""
+        problem = f"{name} must be a number from {self.low:g} to {self.high:g} {self.unit}".rstrip()
+        if isinstance(value, bool) or not isinstance(value, (int, float, str)):
+            raise SettingRefused(name, problem)
+        try:
+            number = float(value)
+        except ValueError:
+            raise SettingRefused(name, f"{problem}, not {_shown(value)}") from None
+        if not math.isfinite(number) or not self.low <= number <= self.high:
+            raise SettingRefused(name, f"{problem}, not {_shown(value)}")
+        return number
+
+
+@dataclass(frozen=True)
+class Choice:
+    """A setting that is one of a few words."""
+
+    words: tuple[str, ...]
+
+    def check(self, name: str, value: object) -> str:
+        """Return ``value`` when it is one of the words; raise :class:`SettingRefused`."""
+        if not isinstance(value, str) or value not in self.words:
+            raise SettingRefused(name, f"{name} must be one of {', '.join(self.words)}, not {_shown(value)}")
+        return value
+
+
+@dataclass(frozen=True)
+class Switch:
+    """A setting that is on or off."""
+
+    def check(self, name: str, value: object) -> bool:
+        """Return ``value`` when it is a bool; raise :class:`SettingRefused`."""
+        if not isinstance(value, bool):
+            raise SettingRefused(name, f"{name} must be on or off, not {_shown(value)}")
+        return value
+
+
+@dataclass(frozen=True)
+class Text:
+    """A setting that is one line of text of at most ``longest`` characters."""
+
+    longest: int
+
+    def check(self, name: str, value: object) -> str:
+        """Return ``value`` without surrounding blanks; raise :class:`SettingRefused`."""
+        if value is None:
+            return ""
+        if not isinstance(value, str) or len(value) > self.longest or not value.isprintable():
+            raise SettingRefused(name, f"{name} must be one line of at most {self.longest} characters")
+        return value.strip()
+
+
+@dataclass(frozen=True)
+class Addresses:
+    """A setting that is a list of ``host:port``."""
+
+    def check(self, name: str, value: object) -> tuple[str, ...]:
+        """Return the addresses; accepts a list, or one string with commas or blanks; raise :class:`SettingRefused`."""
+        parts = value.replace(",", " ").split() if isinstance(value, str) else value
+        if not isinstance(parts, (list, tuple)):
+            raise SettingRefused(name, f"{name} must be a list of addresses such as 192.0.2.7:8001")
+        addresses = tuple(self._address(name, part) for part in parts)
+        if len(addresses) > MOST_SERVERS:
+            raise SettingRefused(name, f"{name} takes at most {MOST_SERVERS} addresses, not {len(addresses)}")
+        return tuple(dict.fromkeys(addresses))
+
+    @staticmethod
+    def _address(name: str, value: object) -> str:
+        match = _ADDRESS.match(value.strip()) if isinstance(value, str) else None
+        if not isinstance(value, str) or match is None or not 0 < int(match.group(1)) < 65536:
+            raise SettingRefused(name, f"{name}: {_shown(value)} is not an address such as 192.0.2.7:8001 (host:port, no http://)")
+        return value.strip()
+
+
+Kind = Union[Number, Choice, Switch, Text, Addresses]
+
+
+def _setting(default: Any, kind: Kind, sentence: str) -> Any:
+    return dataclasses.field(default=default, metadata={"kind": kind, "sentence": sentence})
+
+
+@dataclass(frozen=True)
+class Settings:
+    """All settings, valid. Durations are seconds, levels are shares of 1."""
+
+    enabled: bool = _setting(True, Switch(), "Watch prints. Off: nothing is looked at.")
+    detector: str = _setting(
+        "server",
+        Choice(("server", "local")),
+        "Who looks at the pictures: an inference server, or this computer (needs the extra [edge]).",
+    )
+    servers: tuple[str, ...] = _setting(
+        ("127.0.0.1:8001",), Addresses(), "Inference servers as host:port, the first that answers is used."
+    )
+    transport: str = _setting(
+        "stream", Choice(("stream", "unary")), "One lasting stream per print, or one call per picture (for proxies that cut streams)."
+    )
+    tls: bool = _setting(False, Switch(), "Encrypt the connection and verify the server's certificate.")
+    certificate: str = _setting("", Text(1000), "Path of a CA certificate (PEM) to verify the server with; empty: the system's own.")
+    token: str = _setting("", Text(500), "Bearer token of this printer; kept on the server side of OctoPrint, never shown again.")
+    model: str = _setting("spaghetti", Text(100), "Name of the model on the server.")
+    deadline: float = _setting(5.0, Number(0.5, 30.0, "s"), "A picture that has no answer after this time is given up.")
+    camera: str = _setting("", Text(200), "Name of the OctoPrint webcam; empty: the one OctoPrint takes snapshots with.")
+    interval: float = _setting(5.0, Number(0.5, 60.0, "s"), "Time between two pictures of a calm print.")
+    suspect_interval: float = _setting(2.0, Number(0.5, 60.0, "s"), "Time between two pictures while a failure is suspected.")
+    warm_up: float = _setting(20.0, Number(0.0, 600.0, "s"), "Nothing is judged until this long after extrusion began.")
+    action: str = _setting("pause", Choice(("pause", "notify")), "What a sustained failure does: pause the print, or only tell.")
+    local_model: str = _setting("", Text(1000), "Path of an ONNX model for the local detector; empty: the one shipped.")
+    incidents_kept: int = _setting(50, Number(1, 1000, "incidents"), "Older incidents are deleted beyond this number.")
+
+    @classmethod
+    def defaults(cls) -> dict[str, Any]:
+        """Return the defaults as plain JSON types, as OctoPrint stores them."""
+        return {field.name: _plain(field.default) for field in dataclasses.fields(cls)}
+
+    @classmethod
+    def read(cls, stored: Mapping[str, object]) -> tuple[Settings, tuple[SettingRefused, ...]]:
+        """Build settings from stored values; a value that is refused falls back to its default and is reported.
+
+        Unknown names are ignored: a newer version may have written them.
+        """
+        values: dict[str, Any] = {}
+        refused = []
+        for field in dataclasses.fields(cls):
+            if field.name in stored:
+                try:
+                    values[field.name] = check(field.name, stored[field.name])
+                except SettingRefused as error:
+                    refused.append(error)
+        return cls(**values), tuple(refused)
+
+
+_FIELDS = {field.name: field for field in dataclasses.fields(Settings)}
+
+
+def check(name: str, value: object) -> Any:
+    """Return the value as its setting's type, or raise :class:`SettingRefused` with a sentence that says what it must be."""
+    if name not in _FIELDS:
+        raise SettingRefused(name, f"there is no setting named {_shown(name)}")
+    field = _FIELDS[name]
+    checked = field.metadata["kind"].check(name, value)
+    return type(field.default)(checked) if isinstance(field.default, (int, float)) else checked
+
+
+def accept(changes: Mapping[str, object]) -> tuple[dict[str, Any], tuple[SettingRefused, ...]]:
+    """Sort changes from a form into those to store, as plain JSON types, and those that are refused.
+
+    An empty token means "keep the stored one": a form never learns it. Unknown names are dropped.
+    """
+    accepted: dict[str, Any] = {}
+    refused = []
+    for name, value in changes.items():
+        if name not in _FIELDS or (name == "token" and not value):
+            continue
+        try:
+            accepted[name] = _plain(check(name, value))
+        except SettingRefused as error:
+            refused.append(error)
+    return accepted, tuple(refused)
+
+
+def describe(name: str) -> tuple[Kind, str]:
+    """Return the kind (range, unit, words) and the sentence of a setting; raises :class:`KeyError`."""
+    metadata = _FIELDS[name].metadata
+    return metadata["kind"], metadata["sentence"]
+
+
+def _plain(value: Any) -> Any:
+    return list(value) if isinstance(value, tuple) else value
+
+
+def _shown(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else text[:57] + "..."

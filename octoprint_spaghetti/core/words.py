@@ -1,0 +1,227 @@
+"""The words all parts share: what is seen, what is believed, what is said. Frozen, and known to every room.
+
+Times named ``*_at`` are seconds of one monotonic clock unless they say otherwise; the clock belongs to the caller.
+"""
+
+from __future__ import annotations
+
+import enum
+import hashlib
+from dataclasses import dataclass, field
+from typing import Any
+
+from octoprint_spaghetti.core.geometry import Box
+
+
+@dataclass(frozen=True)
+class Frame:
+    """One picture as the camera delivered it.
+
+    ``jpeg`` the file's bytes, never decoded here; ``captured_at`` monotonic seconds when the request for it began
+    (a picture is at least as old as that); ``camera`` the name OctoPrint knows it by.
+    """
+
+    jpeg: bytes = field(repr=False)
+    captured_at: float
+    camera: str
+
+    @property
+    def digest(self) -> bytes:
+        """Return 16 bytes that are equal for two frames exactly when the cameras sent the same file twice."""
+        return hashlib.blake2b(self.jpeg, digest_size=16).digest()
+
+
+@dataclass(frozen=True)
+class Detection:
+    """One thing the detector saw: where, what, and how sure it is (``confidence`` 0 to 1)."""
+
+    box: Box
+    confidence: float
+    label: str
+
+
+@dataclass(frozen=True)
+class Scene:
+    """How well the picture could be judged: mean luma, spread of luma, edge energy, each 0 to 1."""
+
+    brightness: float
+    contrast: float
+    sharpness: float
+
+
+@dataclass(frozen=True)
+class Heatmap:
+    """A coarse mask: ``cells`` holds ``rows * columns`` bytes, row by row, each 255 x probability of spaghetti there."""
+
+    rows: int
+    columns: int
+    cells: bytes = field(repr=False)
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a detector says of one frame.
+
+    ``score`` calibrated probability that the frame shows spaghetti, 0 to 1; ``detections`` most confident first;
+    ``thumbnail`` 24 x 32 luma bytes, or empty; ``detector`` says who looked, such as ``"triton 127.0.0.1:8001"``.
+    """
+
+    score: float
+    detections: tuple[Detection, ...]
+    scene: Scene
+    heatmap: Heatmap
+    thumbnail: bytes = field(repr=False)
+    detector: str
+
+
+@dataclass(frozen=True)
+class Sighting:
+    """An answer and the moment it is about: all that the judge gets to know of a frame.
+
+    ``at`` is the frame's ``captured_at``. A frame that equals the one before byte for byte makes no sighting.
+    """
+
+    at: float
+    answer: Answer
+
+
+class Verdict(str, enum.Enum):
+    """What is to be thought of the print just now. Only ``FAILING`` ever moves the printer."""
+
+    OFF = "off"  # no job is printing
+    WARMING_UP = "warming_up"  # printing, but nothing is judged yet
+    WATCHING = "watching"
+    SUSPECT = "suspect"
+    FAILING = "failing"
+    BLIND = "blind"  # printing, and there is nothing to judge it by
+
+    def __str__(self) -> str:
+        """Return the bare word."""
+        return self.value
+
+
+class ProtectionLevel(str, enum.Enum):
+    """Who looks at the print."""
+
+    REMOTE = "remote"  # an inference server
+    LOCAL = "local"  # the detector in this process
+    UNPROTECTED = "unprotected"
+
+    def __str__(self) -> str:
+        """Return the bare word."""
+        return self.value
+
+
+@dataclass(frozen=True)
+class Protection:
+    """Who looks at the print, since when (monotonic seconds), and why in one sentence (empty when all is well)."""
+
+    level: ProtectionLevel
+    since: float
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class Status:
+    """Everything a person may want to know right now; the watcher replaces it whole, readers never see half of one.
+
+    ``evidence``, ``suspect_at`` and ``failing_at`` share one scale, 0 to 1: the print is suspect or failing when the
+    evidence is above the level. ``score`` is the last frame's, ``sentence`` says it all for a person. ``timings_ms``
+    maps a step (``capture``, ``look``) to milliseconds. ``incident`` is the id of the last one of this print.
+    """
+
+    verdict: Verdict = Verdict.OFF
+    protection: Protection = Protection(ProtectionLevel.UNPROTECTED, 0.0)
+    sentence: str = "No print is running."
+    evidence: float = 0.0
+    suspect_at: float = 1.0
+    failing_at: float = 1.0
+    score: float | None = None
+    detections: tuple[Detection, ...] = ()
+    detector: str = ""
+    frames_sent: int = 0
+    answers: int = 0
+    timings_ms: tuple[tuple[str, float], ...] = ()
+    incident: str | None = None
+    incident_folder: str | None = None
+    printer_state: str = ""
+    picture_number: int = 0
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the status as plain JSON types; ``since`` of the protection stays with the caller's clock."""
+        return {
+            "verdict": self.verdict.value,
+            "protection": {"level": self.protection.level.value, "reason": self.protection.reason},
+            "sentence": self.sentence,
+            "evidence": round(self.evidence, 4),
+            "suspect_at": round(self.suspect_at, 4),
+            "failing_at": round(self.failing_at, 4),
+            "score": None if self.score is None else round(self.score, 4),
+            "detections": [as_json(detection) for detection in self.detections],
+            "detector": self.detector,
+            "frames_sent": self.frames_sent,
+            "answers": self.answers,
+            "timings_ms": {step: round(ms, 1) for step, ms in self.timings_ms},
+            "incident": self.incident,
+            "incident_folder": self.incident_folder,
+            "printer_state": self.printer_state,
+            "picture_number": self.picture_number,
+        }
+
+
+def as_json(detection: Detection) -> dict[str, Any]:
+    """Return a detection as plain JSON types: ``xyxy`` fractions, ``confidence``, ``label``."""
+    return {
+        "xyxy": [round(value, 4) for value in detection.box.xyxy],
+        "confidence": round(detection.confidence, 4),
+        "label": detection.label,
+    }
+
+
+@dataclass(frozen=True)
+class Exhibit:
+    """One frame of an incident: the picture, and what was said of it (None when it was never looked at)."""
+
+    frame: Frame
+    answer: Answer | None
+
+
+@dataclass(frozen=True)
+class Incident:
+    """A failure worth keeping.
+
+    ``id`` names its folder; ``opened_at`` is Unix time in seconds; ``action`` is what was ordered (``pause`` or
+    ``notify``); ``explanation`` the arithmetic in a sentence; ``exhibits`` the frames that led to it, oldest first.
+    """
+
+    id: str
+    opened_at: float
+    print_name: str
+    action: str
+    explanation: str
+    evidence: float
+    failing_at: float
+    exhibits: tuple[Exhibit, ...] = field(repr=False)
+
+
+class NoticeKind(str, enum.Enum):
+    """What a notice is about; also the name of the event on OctoPrint's bus."""
+
+    FAILURE = "failure_detected"
+    PAUSED = "print_paused"
+    PAUSE_FAILED = "pause_failed"
+    BLIND = "blind"
+    SEEING = "seeing_again"
+
+    def __str__(self) -> str:
+        """Return the bare word."""
+        return self.value
+
+
+@dataclass(frozen=True)
+class Notice:
+    """Something the owner should hear of, as a sentence; ``incident`` is the id it belongs to, if any."""
+
+    kind: NoticeKind
+    sentence: str
+    incident: str | None = None

@@ -1,0 +1,130 @@
+"""Fakes for the four ports of the watch, for tests and for people who write their own parts.
+
+They do what the port's docstring says and nothing else, and stand in for no part that an end-to-end test is about.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from octoprint_spaghetti.core.errors import CameraError, DetectorError, EvidenceError, PrinterError
+from octoprint_spaghetti.core.geometry import Box
+from octoprint_spaghetti.core.words import Answer, Detection, Frame, Heatmap, Incident, ProtectionLevel, Scene
+
+PLAIN_SCENE = Scene(brightness=0.5, contrast=0.5, sharpness=0.5)
+
+
+def answer(score: float, *, box: Box | None = None, detector: str = "fake") -> Answer:
+    """Return an answer with that frame score, and one detection when a box is given."""
+    detections = () if box is None else (Detection(box, score, "spaghetti"),)
+    return Answer(score, detections, PLAIN_SCENE, Heatmap(1, 1, bytes([round(255 * score)])), b"", detector)
+
+
+@dataclass
+class FakeClock:
+    """A clock that moves when told: ``now`` in seconds; call it to read it."""
+
+    now: float = 1000.0
+
+    def __call__(self) -> float:
+        """Return the time."""
+        return self.now
+
+    def forward(self, seconds: float) -> None:
+        """Let ``seconds`` pass."""
+        self.now += seconds
+
+
+@dataclass
+class FakeCamera:
+    """Sends a new picture each time, the same one when ``frozen``, or raises ``trouble``."""
+
+    clock: Callable[[], float]
+    trouble: CameraError | None = None
+    frozen: bool = False
+    taken: int = 0
+    closed: int = 0
+
+    def capture(self) -> Frame:
+        """Return a frame whose bytes are its number."""
+        if self.trouble is not None:
+            raise self.trouble
+        self.taken += not self.frozen
+        return Frame(b"\xff\xd8%d\xff\xd9" % self.taken, self.clock(), "fake")
+
+    def close(self) -> None:
+        """Count it."""
+        self.closed += 1
+
+
+@dataclass
+class FakeDetector:
+    """Answers with ``score``, or raises ``trouble``."""
+
+    score: float = 0.0
+    trouble: DetectorError | None = None
+    level: ProtectionLevel = ProtectionLevel.REMOTE
+    looked: list[Frame] = field(default_factory=list)
+    closed: int = 0
+
+    def look(self, frame: Frame) -> Answer:
+        """Remember the frame and answer."""
+        self.looked.append(frame)
+        if self.trouble is not None:
+            raise self.trouble
+        return answer(self.score)
+
+    def check(self) -> None:
+        """Raise the trouble, if there is one."""
+        if self.trouble is not None:
+            raise self.trouble
+
+    def close(self) -> None:
+        """Count it."""
+        self.closed += 1
+
+
+@dataclass
+class FakePrinter:
+    """Has the state it is given; a pause is only ordered, the test says when it happened."""
+
+    printer_state: str = "OPERATIONAL"
+    trouble: PrinterError | None = None
+    pauses: int = 0
+
+    def state(self) -> str:
+        """Return the state."""
+        return self.printer_state
+
+    def job_name(self) -> str:
+        """Return a name."""
+        return "benchy.gcode"
+
+    def pause(self) -> None:
+        """Count the order."""
+        self.pauses += 1
+        if self.trouble is not None:
+            raise self.trouble
+
+
+@dataclass
+class FakeIncidents:
+    """Keeps incidents in memory; ``full`` stands for a full disk."""
+
+    opened: list[Incident] = field(default_factory=list)
+    notes: list[tuple[str, str]] = field(default_factory=list)
+    full: bool = False
+
+    def open(self, incident: Incident) -> str:
+        """Keep the incident."""
+        if self.full:
+            raise EvidenceError("The incident could not be saved (No space left on device).")
+        self.opened.append(incident)
+        return f"memory/{incident.id}"
+
+    def note(self, incident_id: str, state: str, at: float) -> None:
+        """Keep the note."""
+        if self.full:
+            raise EvidenceError("The incident could not be updated.")
+        self.notes.append((incident_id, state))

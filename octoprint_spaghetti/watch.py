@@ -1,0 +1,465 @@
+"""The watch over one print, without thread or waiting: take a picture, ask the detector, judge, pause.
+
+``watcher.py`` runs it on its one thread. Everything it knows of the outside comes through the four ports below;
+``parts.py`` and ``plugin.py`` plug the real ones in, ``testing.py`` ships fakes.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import Protocol
+
+from octoprint_spaghetti.core import judge
+from octoprint_spaghetti.core.errors import CameraError, DetectorError, EvidenceError, PrinterError
+from octoprint_spaghetti.core.judge import Belief, Patience
+from octoprint_spaghetti.core.settings import Settings
+from octoprint_spaghetti.core.words import (
+    Answer,
+    Exhibit,
+    Frame,
+    Incident,
+    Notice,
+    NoticeKind,
+    Protection,
+    ProtectionLevel,
+    Sighting,
+    Status,
+    Verdict,
+)
+
+#: While idle the printer's state is asked this often, in case an event was lost.
+IDLE_POLL_S = 5.0
+#: A picture older than this many intervals (and seconds) means that nobody sees the print.
+BLIND_AFTER_INTERVALS, BLIND_AFTER_S = 2.0, 10.0
+#: A live camera never sends the same file twice; one that does for this long is frozen.
+FROZEN_AFTER_S = 60.0
+#: A pause waits for moves in the buffer, at worst for a heater (22 s measured); then it is ordered again, then it has failed.
+PAUSE_PATIENCE_S, PAUSE_ATTEMPTS = 45.0, 3
+#: The frames kept for an incident: about a minute at the suspect rate, and never more memory than this.
+EXHIBITS, EXHIBIT_BYTES = 16, 4_000_000
+
+PRINTING_STATES = frozenset({"STARTING", "PRINTING", "RESUMING"})
+STANDING_STATES = frozenset({"PAUSING", "PAUSED"})
+
+
+class Camera(Protocol):
+    """Takes pictures of the print."""
+
+    def capture(self) -> Frame:
+        """Return a whole JPEG; may block until the camera's deadline. Raises :class:`CameraError`."""
+
+    def close(self) -> None:
+        """Let go of the camera."""
+
+
+class Detector(Protocol):
+    """Looks at pictures."""
+
+    level: ProtectionLevel
+
+    def look(self, frame: Frame) -> Answer:
+        """Return what is seen in the frame; may block until the frame's deadline. Raises :class:`DetectorError`."""
+
+    def check(self) -> None:
+        """Raise the :class:`DetectorError` that says why it could not look, if it could not."""
+
+    def close(self) -> None:
+        """Hang up; no thread is left behind."""
+
+
+class Printer(Protocol):
+    """Moves the printer."""
+
+    def state(self) -> str:
+        """Return OctoPrint's state id, such as ``PRINTING``."""
+
+    def job_name(self) -> str:
+        """Return the name of the file that prints, or an empty string."""
+
+    def pause(self) -> None:
+        """Order a pause; returns before it happens. Raises :class:`PrinterError`."""
+
+
+class Incidents(Protocol):
+    """Keeps the evidence."""
+
+    def open(self, incident: Incident) -> str:
+        """Write the incident and its pictures; return the folder's path. Raises :class:`EvidenceError`."""
+
+    def note(self, incident_id: str, state: str, at: float) -> None:
+        """Add a state (``acted``, ``failed``, ``closed``) with its Unix time. Raises :class:`EvidenceError`."""
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What the watch works with under one set of settings."""
+
+    camera: Camera
+    detector: Detector
+
+
+@dataclass(frozen=True)
+class Job:
+    """What is remembered of the print that is watched, beside the belief.
+
+    ``last_sighting_at`` monotonic seconds of the newest judged frame (the print's start before the first);
+    ``trouble`` why no newer one came; ``blind`` is true once that was said; ``unchanged_since`` when the camera began
+    to repeat itself; ``ordered_at`` when a pause was ordered that OctoPrint has not confirmed, ``attempts`` how often.
+    """
+
+    belief: Belief
+    last_sighting_at: float
+    trouble: str = ""
+    blind: bool = False
+    digest: bytes = b""
+    unchanged_since: float | None = None
+    ordered_at: float | None = None
+    attempts: int = 0
+    incident: str | None = None
+    exhibits: tuple[Exhibit, ...] = field(default=(), repr=False)
+
+
+class Watch:
+    """Watches one printer; all methods belong to one thread, ``status`` and ``picture`` may be read by any.
+
+    ``build`` makes the parts for settings when they are first needed, so it may import and connect; ``publish`` and
+    ``notify`` are called with each new :class:`Status` and each :class:`Notice`. ``monotonic`` and
+    ``wall`` are the clocks, seconds each.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        build: Callable[[Settings], Parts],
+        printer: Printer,
+        incidents: Incidents,
+        publish: Callable[[Status], None] = lambda status: None,
+        notify: Callable[[Notice], None] = lambda notice: None,
+        monotonic: Callable[[], float] = time.monotonic,
+        wall: Callable[[], float] = time.time,
+        logger: logging.Logger | None = None,
+    ) -> None:
+        """Prepare the watch; nothing is looked at before a print begins."""
+        self._settings = settings
+        self._build = build
+        self._printer = printer
+        self._incidents = incidents
+        self._publish = publish
+        self._notify = notify
+        self._monotonic = monotonic
+        self._wall = wall
+        self._logger = logger or logging.getLogger(__name__)
+        self._parts: Parts | None = None
+        self._job: Job | None = None
+        self._due = 0.0  # monotonic seconds of the next look
+        self.status = Status()
+        self.picture: Frame | None = None  # the last one the detector answered for
+
+    @property
+    def due_at(self) -> float:
+        """Return the monotonic second at which :meth:`tick` wants to be called next."""
+        return self._due
+
+    def tick(self) -> None:
+        """Follow the printer's state, then look, check on an ordered pause, and say how things are.
+
+        Blocks for the camera's and the frame's deadlines at most.
+        """
+        self._due = self._monotonic() + IDLE_POLL_S
+        self._follow(self._printer.state())
+        if self._job is not None and not self._job.belief.paused:
+            self._due = self._monotonic() + self._interval()
+            self._look(self._job)
+            self._check_blind()
+        if self._job is not None and self._job.ordered_at is not None:
+            self._check_pause(self._job)
+        self.report()
+
+    def _interval(self) -> float:
+        alarmed = self._job is not None and self._job.belief.verdict in (Verdict.SUSPECT, Verdict.FAILING)
+        return min(self._settings.suspect_interval, self._settings.interval) if alarmed else self._settings.interval
+
+    # -- the print's life -----------------------------------------------------------------------------------------------
+
+    def begin(self) -> None:
+        """Watch a job that has begun; what was believed of another one is dropped."""
+        if not self._settings.enabled:
+            return
+        now = self._monotonic()
+        self._job = Job(belief=judge.begin(now), last_sighting_at=now)
+        self.status = replace(self.status, frames_sent=0, answers=0, score=None, detections=())
+        self._due = now
+        self._logger.info("Watching %r.", self._printer.job_name())
+
+    def end(self) -> None:
+        """Close the watch over a job that is done, cancelled or failed; hang up."""
+        if self._job is None:
+            return
+        if self._job.incident is not None:
+            self._record(self._job.incident, "closed")
+        self._logger.info("The watch over this print has ended: %d pictures, %d answers.", self.status.frames_sent, self.status.answers)
+        self._job = None
+        self._close_parts()
+
+    def _follow(self, state: str) -> None:
+        """Do what a lost event would have done; the printer's own state is always right."""
+        if state in PRINTING_STATES:
+            if self._job is None:
+                self.begin()
+            elif self._job.belief.paused:
+                self.resumed(self._monotonic())
+        elif state == "PAUSED":
+            if self._job is not None and not self._job.belief.paused:
+                self.paused()
+        elif state not in STANDING_STATES and state not in ("FINISHING", "CANCELLING"):
+            self.end()
+
+    def paused(self) -> None:
+        """Note that OctoPrint has paused the job: only now is an ordered pause true."""
+        if self._job is None:
+            return
+        confirmed = self._job.ordered_at is not None
+        self._job = replace(self._job, belief=judge.paused(self._job.belief), ordered_at=None)
+        if confirmed and self._job.incident is not None:
+            self._record(self._job.incident, "acted")
+            self._tell(NoticeKind.PAUSED, f"The print was paused: {self._explain(self._job)}")
+
+    def resumed(self, at: float) -> None:
+        """Note that the job goes on since ``at``."""
+        if self._job is not None:
+            belief = judge.resumed(self._job.belief, at)
+            self._job = replace(self._job, belief=belief, last_sighting_at=max(at, self._job.last_sighting_at))
+            self._due = min(self._due, self._monotonic())
+
+    def extruding(self, at: float) -> None:
+        """Note that the job began to extrude at ``at``."""
+        if self._job is not None:
+            self._job = replace(self._job, belief=judge.extrusion_began(self._job.belief, at))
+
+    def configure(self, settings: Settings) -> None:
+        """Use other settings from the next frame on; the belief about a running print is kept."""
+        self._settings = settings
+        self._close_parts()
+        if not settings.enabled:
+            self.end()
+        self._due = self._monotonic()
+
+    # -- looking --------------------------------------------------------------------------------------------------------
+
+    def _look(self, job: Job) -> None:
+        try:
+            parts = self._open_parts()
+            started = self._monotonic()
+            frame = parts.camera.capture()
+            captured = self._monotonic()
+            if self._is_repeated(job, frame):
+                return
+            self.status = replace(self.status, frames_sent=self.status.frames_sent + 1)
+            answer = parts.detector.look(frame)
+        except (CameraError, DetectorError) as error:
+            self._set_trouble(job, str(error))
+        else:
+            timings = (("capture", (captured - started) * 1e3), ("look", (self._monotonic() - captured) * 1e3))
+            self._see(job, frame, answer, parts.detector.level, timings)
+
+    def _see(
+        self, job: Job, frame: Frame, answer: Answer, level: ProtectionLevel, timings: tuple[tuple[str, float], ...]
+    ) -> None:
+        belief = judge.advance(job.belief, Sighting(frame.captured_at, answer), self._patience())
+        self._job = replace(
+            job,
+            belief=belief,
+            last_sighting_at=frame.captured_at,
+            trouble="",
+            digest=frame.digest,
+            unchanged_since=None,
+            exhibits=_bounded((*job.exhibits, Exhibit(frame, answer))),
+        )
+        self.picture = frame
+        self.status = replace(
+            self.status,
+            answers=self.status.answers + 1,
+            score=answer.score,
+            detections=answer.detections,
+            detector=answer.detector,
+            timings_ms=timings,
+            picture_number=self.status.picture_number + 1,
+        )
+        self._protect(level, "")
+        if judge.may_act(belief, frame.captured_at, self._patience()):
+            self._act(self._job)
+
+    def _is_repeated(self, job: Job, frame: Frame) -> bool:
+        """Return whether the camera sent the same file again, and remember since when it does."""
+        if frame.digest != job.digest:
+            return False
+        since = job.unchanged_since if job.unchanged_since is not None else frame.captured_at
+        frozen = frame.captured_at - since >= FROZEN_AFTER_S
+        trouble = f"The camera has sent the same picture for {frame.captured_at - since:.0f} s; restart it." if frozen else ""
+        self._job = replace(job, unchanged_since=since, trouble=trouble, last_sighting_at=job.last_sighting_at if frozen else frame.captured_at)
+        return True
+
+    def _set_trouble(self, job: Job, sentence: str) -> None:
+        self._job = replace(job, trouble=sentence)
+
+    def _check_blind(self) -> None:
+        """Say once that nobody sees the print, and once that somebody does again."""
+        job = self._job
+        if job is None:
+            return
+        now = self._monotonic()
+        late = now - job.last_sighting_at > max(BLIND_AFTER_S, BLIND_AFTER_INTERVALS * self._interval())
+        if job.trouble and late and not job.blind:
+            self._job = replace(job, blind=True)
+            self._protect(ProtectionLevel.UNPROTECTED, job.trouble)
+            self._logger.warning("Nobody sees the print: %s", job.trouble)
+            self._tell(NoticeKind.BLIND, job.trouble)
+        elif job.trouble and job.blind:
+            self._protect(ProtectionLevel.UNPROTECTED, job.trouble)
+        elif not job.trouble and job.blind:
+            self._job = replace(job, blind=False)
+            self._logger.info("The print is seen again.")
+            self._tell(NoticeKind.SEEING, "The print is watched again.")
+
+    def _protect(self, level: ProtectionLevel, reason: str) -> None:
+        current = self.status.protection
+        since = current.since if current.level is level else self._monotonic()
+        self.status = replace(self.status, protection=Protection(level, since, reason))
+
+    # -- acting ---------------------------------------------------------------------------------------------------------
+
+    def _act(self, job: Job) -> None:
+        """Move the printer first, then keep the evidence."""
+        now, wall = self._monotonic(), self._wall()
+        incident_id = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(wall)) + f"-{int(wall * 1000) % 1000:03d}"
+        explanation = self._explain(job)
+        self._job = replace(job, belief=judge.acted(job.belief, now), incident=incident_id)
+        self._logger.warning("Failure: %s", explanation)
+        if self._settings.action == "pause":
+            self._order_pause(self._job, now)
+        self._keep(incident_id, wall, explanation, job)
+        self._tell(NoticeKind.FAILURE, explanation)
+
+    def _order_pause(self, job: Job, now: float) -> None:
+        self._job = replace(job, ordered_at=now, attempts=job.attempts + 1 if job.ordered_at is not None else 1)
+        try:
+            self._printer.pause()
+        except PrinterError as error:
+            self._set_trouble(self._job, str(error))
+            self._logger.error("%s", error)
+
+    def _check_pause(self, job: Job) -> None:
+        """Order the pause again when OctoPrint did not confirm it; when that does not help, be loud."""
+        now = self._monotonic()
+        if job.ordered_at is None or now - job.ordered_at < PAUSE_PATIENCE_S:
+            return
+        if self._printer.state() in PRINTING_STATES and job.attempts < PAUSE_ATTEMPTS:
+            self._logger.warning("The printer still prints %.0f s after the pause was ordered; ordering it again.", now - job.ordered_at)
+            self._order_pause(job, now)
+            return
+        self._job = replace(job, ordered_at=None)
+        if job.incident is not None:
+            self._record(job.incident, "failed")
+        self._tell(NoticeKind.PAUSE_FAILED, "THE PRINT IS FAILING AND DID NOT PAUSE. Stop it by hand.")
+        self._logger.error("The print is failing and OctoPrint did not confirm the pause.")
+
+    def _keep(self, incident_id: str, wall: float, explanation: str, job: Job) -> None:
+        incident = Incident(
+            id=incident_id,
+            opened_at=wall,
+            print_name=self._printer.job_name(),
+            action=self._settings.action,
+            explanation=explanation,
+            evidence=job.belief.evidence,
+            failing_at=judge.failing_level(job.belief, self._monotonic(), self._patience()),
+            exhibits=job.exhibits,
+        )
+        folder = None
+        try:
+            folder = self._incidents.open(incident)
+        except EvidenceError as error:
+            self._logger.error("%s", error)
+        self.status = replace(self.status, incident=incident_id, incident_folder=folder)
+
+    def _record(self, incident_id: str, state: str) -> None:
+        try:
+            self._incidents.note(incident_id, state, self._wall())
+        except EvidenceError as error:
+            self._logger.error("%s", error)
+
+    def _tell(self, kind: NoticeKind, sentence: str) -> None:
+        self._notify(Notice(kind, sentence, self._job.incident if self._job is not None else None))
+
+    # -- saying how things are --------------------------------------------------------------------------------------------
+
+    def report(self) -> None:
+        """Bring the status up to date and publish it."""
+        job = self._job
+        belief = job.belief if job is not None else None
+        patience = self._patience()
+        now = self._monotonic()
+        self.status = replace(
+            self.status,
+            verdict=self._verdict(job),
+            sentence=self._sentence(job),
+            evidence=belief.evidence if belief is not None else 0.0,
+            suspect_at=patience.suspect_at,
+            failing_at=judge.failing_level(belief, now, patience) if belief is not None else patience.failing_at,
+            printer_state=self._printer.state(),
+        )
+        self._publish(self.status)
+
+    def _verdict(self, job: Job | None) -> Verdict:
+        if job is None:
+            return Verdict.OFF
+        return Verdict.BLIND if job.blind and not job.belief.paused else job.belief.verdict
+
+    def _sentence(self, job: Job | None) -> str:
+        if job is None:
+            return "No print is running." if self._settings.enabled else "Watching is switched off in the settings."
+        if job.ordered_at is not None:
+            return f"Pausing the print: {self._explain(job)}"
+        if job.belief.paused:
+            by_us = job.incident is not None and job.belief.verdict is Verdict.FAILING
+            return f"The print is paused: {self._explain(job)}" if by_us else "The print is paused; nothing is judged meanwhile."
+        return job.trouble or self._explain(job)
+
+    def _explain(self, job: Job) -> str:
+        return judge.explain(job.belief, self._patience())
+
+    def _patience(self) -> Patience:
+        return Patience(warm_up=self._settings.warm_up)
+
+    # -- parts ------------------------------------------------------------------------------------------------------------
+
+    def close(self) -> None:
+        """Hang up."""
+        self._close_parts()
+
+    def _open_parts(self) -> Parts:
+        if self._parts is None:
+            self._parts = self._build(self._settings)
+        return self._parts
+
+    def _close_parts(self) -> None:
+        parts, self._parts = self._parts, None
+        if parts is not None:
+            parts.detector.close()
+            parts.camera.close()
+
+
+def _bounded(exhibits: tuple[Exhibit, ...]) -> tuple[Exhibit, ...]:
+    """Keep the newest exhibits within ``EXHIBITS`` and ``EXHIBIT_BYTES``, at least one."""
+    kept: deque[Exhibit] = deque()
+    size = 0
+    for exhibit in reversed(exhibits[-EXHIBITS:]):
+        size += len(exhibit.frame.jpeg)
+        if kept and size > EXHIBIT_BYTES:
+            break
+        kept.appendleft(exhibit)
+    return tuple(kept)

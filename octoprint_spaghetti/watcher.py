@@ -1,0 +1,110 @@
+"""The plugin's one thread. It takes its pictures itself, so frames never queue; its inbox holds only events, and is bounded."""
+
+from __future__ import annotations
+
+import logging
+import queue
+import threading
+import time
+from collections.abc import Callable
+
+from octoprint_spaghetti.core.settings import Settings
+from octoprint_spaghetti.core.words import Frame, Status
+from octoprint_spaghetti.watch import Watch
+
+#: Events waiting for the thread. It reads them between two frames; what does not fit is found by asking the printer.
+INBOX_SIZE = 64
+#: Longest sleep, so that a lost wake-up costs seconds and not the night.
+LONGEST_SLEEP_S = 5.0
+#: After an error that nobody could name the thread waits this long, so that a lasting one cannot spin.
+AFTER_ERROR_S = 5.0
+#: Bound on the wait for the thread in ``stop``: a camera may hold it until its own time-out.
+STOP_S = 3.0
+
+
+class Watcher:
+    """Runs a :class:`Watch` on a thread of its own; its methods post an event and return at once."""
+
+    def __init__(
+        self, watch: Watch, *, monotonic: Callable[[], float] = time.monotonic, logger: logging.Logger | None = None
+    ) -> None:
+        """Prepare the thread; it begins with :meth:`start`."""
+        self._watch = watch
+        self._monotonic = monotonic
+        self._logger = logger or logging.getLogger(__name__)
+        self._inbox: queue.Queue[Callable[[], None]] = queue.Queue(INBOX_SIZE)
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="spaghetti-watcher", daemon=True)
+
+    @property
+    def status(self) -> Status:
+        """Return the newest status."""
+        return self._watch.status
+
+    @property
+    def picture(self) -> Frame | None:
+        """Return the last frame that was looked at."""
+        return self._watch.picture
+
+    def start(self) -> None:
+        """Begin to follow the printer."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End the thread; returns when it has ended, at the latest after ``STOP_S``."""
+        self._stopping.set()
+        self._post(lambda: None)
+        if self._thread.is_alive():
+            self._thread.join(STOP_S)
+
+    def print_started(self) -> None:
+        """Tell that a job has begun."""
+        self._post(self._watch.begin)
+
+    def extrusion_began(self) -> None:
+        """Tell that the job has begun to extrude."""
+        at = self._monotonic()
+        self._post(lambda: self._watch.extruding(at))
+
+    def print_paused(self) -> None:
+        """Tell that OctoPrint has paused the job."""
+        self._post(self._watch.paused)
+
+    def print_resumed(self) -> None:
+        """Tell that the job goes on."""
+        at = self._monotonic()
+        self._post(lambda: self._watch.resumed(at))
+
+    def print_ended(self) -> None:
+        """Tell that the job is done, cancelled or failed."""
+        self._post(self._watch.end)
+
+    def configure(self, settings: Settings) -> None:
+        """Use other settings from the next frame on."""
+        self._post(lambda: self._watch.configure(settings))
+
+    def _post(self, event: Callable[[], None]) -> None:
+        try:
+            self._inbox.put_nowait(event)
+        except queue.Full:
+            self._logger.warning("Too many events at once; the printer's state will be asked instead.")
+
+    def _run(self) -> None:
+        while not self._stopping.is_set():
+            try:
+                self._step()
+            except Exception:  # noqa: BLE001 - the thread's top: what nobody could name must not end the watch
+                self._logger.exception("The watch met an unexpected error and goes on.")
+                self._stopping.wait(AFTER_ERROR_S)
+        self._watch.close()
+
+    def _step(self) -> None:
+        """Handle one event; when there is none until the next look is due, look."""
+        wait = max(0.0, min(self._watch.due_at - self._monotonic(), LONGEST_SLEEP_S))
+        try:
+            event = self._inbox.get(timeout=wait) if wait else self._inbox.get_nowait()
+        except queue.Empty:
+            self._watch.tick()
+            return
+        event()
+        self._watch.report()
