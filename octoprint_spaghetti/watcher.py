@@ -33,6 +33,7 @@ class Watcher:
         self._monotonic = monotonic
         self._logger = logger or logging.getLogger(__name__)
         self._inbox: queue.Queue[Callable[[], None]] = queue.Queue(INBOX_SIZE)
+        self._overflowing = threading.Event()
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="spaghetti-watcher", daemon=True)
 
@@ -87,7 +88,9 @@ class Watcher:
         try:
             self._inbox.put_nowait(event)
         except queue.Full:
-            self._logger.warning("Too many events at once; the printer's state will be asked instead.")
+            if not self._overflowing.is_set():
+                self._overflowing.set()
+                self._logger.warning("Too many events at once; the printer's state will be asked instead.")
 
     def _run(self) -> None:
         while not self._stopping.is_set():
@@ -104,6 +107,7 @@ class Watcher:
         try:
             event = self._inbox.get(timeout=wait) if wait else self._inbox.get_nowait()
         except queue.Empty:
+            self._overflowing.clear()
             self._watch.tick()
             return
         event()

@@ -34,7 +34,7 @@ class IncidentFolder:
             partial.mkdir(parents=True)
             frames = [_write_exhibit(partial, number, exhibit) for number, exhibit in enumerate(incident.exhibits, 1)]
             _replace_json(partial / STATE_FILE, {**_described(incident), "frames": frames})
-            os.replace(partial, final)
+            partial.replace(final)
             self._prune()
         except OSError as error:
             shutil.rmtree(partial, ignore_errors=True)
@@ -57,7 +57,9 @@ class IncidentFolder:
         """Return the ids of all complete incidents, newest first."""
         if not self._folder.is_dir():
             return []
-        found = [entry.name for entry in self._folder.iterdir() if not entry.name.startswith(".") and (entry / STATE_FILE).is_file()]
+        found = [
+            entry.name for entry in self._folder.iterdir() if not entry.name.startswith(".") and (entry / STATE_FILE).is_file()
+        ]
         return sorted(found, reverse=True)
 
     def read(self, incident_id: str) -> dict[str, Any]:
@@ -118,4 +120,4 @@ def _replace_json(file: Path, content: dict[str, Any]) -> None:
         json.dump(content, stream, indent=1)
         stream.flush()
         os.fsync(stream.fileno())
-    os.replace(partial, file)
+    partial.replace(file)

@@ -37,7 +37,9 @@ class OctoPrintCamera:
                 else "OctoPrint has no webcam; add one in OctoPrint's webcam settings."
             )
         if not camera.config.canSnapshot:
-            raise CameraMissing(f"The webcam {camera.config.name!r} has no snapshot address; enter one in OctoPrint's webcam settings.")
+            raise CameraMissing(
+                f"The webcam {camera.config.name!r} has no snapshot address; enter one in OctoPrint's webcam settings."
+            )
         captured_at = self._monotonic()
         jpeg = self._read(camera, captured_at + WHOLE_PICTURE_S)
         return Frame(check_jpeg(jpeg), captured_at, camera.config.name)
@@ -52,13 +54,17 @@ class OctoPrintCamera:
             raise
         except requests.HTTPError as error:
             status = error.response.status_code if error.response is not None else "an error"
-            raise CameraUnreachable(f"The camera answered with status {status}; look at it in OctoPrint's Control tab.") from error
+            raise CameraUnreachable(
+                f"The camera answered with status {status}; look at it in OctoPrint's Control tab."
+            ) from error
         except requests.Timeout as error:
             raise CameraTooSlow("The camera hangs: no picture before its time-out; restart it.") from error
         except requests.exceptions.ChunkedEncodingError as error:
             raise PictureUnusable("The camera broke off in the middle of a picture; check its cable or network.") from error
         except requests.RequestException as error:
-            raise CameraUnreachable("The camera cannot be reached; check its snapshot address in OctoPrint's webcam settings.") from error
+            raise CameraUnreachable(
+                "The camera cannot be reached; check its snapshot address in OctoPrint's webcam settings."
+            ) from error
         except Exception as error:  # any webcam plugin may stand behind this call, and raise what it likes
             raise CameraUnreachable(f"The webcam plugin failed ({type(error).__name__}: {error}).") from error
 

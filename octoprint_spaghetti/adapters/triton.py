@@ -149,7 +149,9 @@ class _Endpoint:
         """Raise when the server is not there, refuses us, or has no such model ready."""
         ready = self._call("ModelReady", pb.ModelReadyRequest(name=model), pb.ModelReadyResponse, seconds)
         if not ready.ready:
-            raise ModelMissing(f"{self._address} has no model named {model!r} ready; check the name, or wait until it has loaded.")
+            raise ModelMissing(
+                f"{self._address} has no model named {model!r} ready; check the name, or wait until it has loaded."
+            )
 
     def close(self) -> None:
         self._drop_stream()
@@ -275,8 +277,12 @@ def _translate(error: grpc.RpcError, address: str) -> DetectorError:
     if code is grpc.StatusCode.UNIMPLEMENTED:
         return AnswerInvalid(f"{address} is not an inference server (it does not know the Open Inference Protocol).")
     if any(text in lower for text in _TLS_TROUBLE):
-        return ServerUnreachable(f"No trusted connection to {address} ({details}); check TLS and the certificate in the settings.")
-    return ServerUnreachable(f"No inference server answers at {address} ({details}); check the address, and that the server runs.")
+        return ServerUnreachable(
+            f"No trusted connection to {address} ({details}); check TLS and the certificate in the settings."
+        )
+    return ServerUnreachable(
+        f"No inference server answers at {address} ({details}); check the address, and that the server runs."
+    )
 
 
 def _too_slow(address: str) -> str:

@@ -99,7 +99,9 @@ class Addresses:
     def _address(name: str, value: object) -> str:
         match = _ADDRESS.match(value.strip()) if isinstance(value, str) else None
         if not isinstance(value, str) or match is None or not 0 < int(match.group(1)) < 65536:
-            raise SettingRefused(name, f"{name}: {_shown(value)} is not an address such as 192.0.2.7:8001 (host:port, no http://)")
+            raise SettingRefused(
+                name, f"{name}: {_shown(value)} is not an address such as 192.0.2.7:8001 (host:port, no http://)"
+            )
         return value.strip()
 
 
@@ -124,10 +126,14 @@ class Settings:
         ("127.0.0.1:8001",), Addresses(), "Inference servers as host:port, the first that answers is used."
     )
     transport: str = _setting(
-        "stream", Choice(("stream", "unary")), "One lasting stream per print, or one call per picture (for proxies that cut streams)."
+        "stream",
+        Choice(("stream", "unary")),
+        "One lasting stream per print, or one call per picture (for proxies that cut streams).",
     )
     tls: bool = _setting(False, Switch(), "Encrypt the connection and verify the server's certificate.")
-    certificate: str = _setting("", Text(1000), "Path of a CA certificate (PEM) to verify the server with; empty: the system's own.")
+    certificate: str = _setting(
+        "", Text(1000), "Path of a CA certificate (PEM) to verify the server with; empty: the system's own."
+    )
     token: str = _setting("", Text(500), "Bearer token of this printer; kept on the server side of OctoPrint, never shown again.")
     model: str = _setting("spaghetti", Text(100), "Name of the model on the server.")
     deadline: float = _setting(5.0, Number(0.5, 30.0, "s"), "A picture that has no answer after this time is given up.")

@@ -1,0 +1,224 @@
+// The settings page: says at each field what is wrong with it, and tries the chain out before anything is saved.
+
+$(function () {
+    // gettext is there only once OctoPrint builds its view models, hence functions instead of tables.
+
+    // The chain as the Test button walks it; names as the server reports them.
+    const chain = () => [
+        {name: "set up", title: gettext("Set up"), hint: gettext("Load what these settings need")},
+        {name: "camera", title: gettext("Camera"), hint: gettext("Take one picture")},
+        {name: "connect", title: gettext("Connect"), hint: gettext("Reach the detector")},
+        {name: "look", title: gettext("Look"), hint: gettext("Get an answer about the picture")}
+    ];
+    const ICONS = {
+        waiting: "far fa-circle",
+        running: "fas fa-spinner fa-pulse",
+        passed: "fas fa-check",
+        broken: "fas fa-xmark",
+        skipped: "fas fa-minus"
+    };
+    const stateWords = () => ({
+        waiting: "",
+        running: gettext("under way"),
+        passed: gettext("works"),
+        broken: gettext("broken"),
+        skipped: gettext("not reached")
+    });
+
+    const outOfRange = ({low, high, unit}) =>
+        _.sprintf(gettext("Must be a number from %(low)s to %(high)s %(unit)s."), {low, high, unit}).replace(" .", ".");
+
+    const noAddress = () => gettext("Each address must be host:port, such as 192.0.2.7:8001, without http://.");
+
+    // What is wrong with a value by the ranges the server gave; the server itself has the last word.
+    const CHECKS = {
+        number: (value, field) => {
+            const number = value === null || value === "" ? NaN : Number(value);
+            return number >= field.low && number <= field.high ? "" : outOfRange(field);
+        },
+        addresses: (value) => ((value || []).every((address) => /^[^\s/]+:\d{1,5}$/.test(address)) ? "" : noAddress())
+    };
+
+    const asList = (text) => text.split(/[\s,]+/).filter((part) => part);
+
+    // One setting as the form shows it: its observable, what an input is bound to, and what is wrong with it.
+    class Field {
+        constructor(name, description, value) {
+            this.name = name;
+            this.description = description;
+            this.value = value;
+            this.refusal = ko.observable("");
+            this.input = description.kind === "addresses" ? this.listAsText() : value;
+            this.problem = ko.pureComputed(() => this.refusal() || this.check());
+            value.subscribe(() => this.refusal(""));
+        }
+
+        check() {
+            const check = CHECKS[this.description.kind];
+            return check ? check(this.value(), this.description) : "";
+        }
+
+        // The text is kept as it was typed, or a comma could never be typed; the list follows it.
+        listAsText() {
+            const shown = (list) => (list || []).join(", ");
+            const typed = ko.observable(shown(this.value()));
+            this.value.subscribe((list) => {
+                if (!_.isEqual(asList(typed()), list)) typed(shown(list));
+            });
+            return ko.pureComputed({
+                read: typed,
+                write: (text) => {
+                    typed(text);
+                    this.value(asList(text));
+                }
+            });
+        }
+    }
+
+    function SpaghettiSettingsViewModel(parameters) {
+        const self = this;
+        self.settingsViewModel = parameters[0];
+        self.loginState = parameters[1];
+        self.access = parameters[2];
+
+        const steps = chain();
+        const words = stateWords();
+
+        self.fields = {};
+        self.tokenStored = ko.observable(false);
+        self.running = ko.observable(false);
+        self.report = ko.observable(null);
+        self.trouble = ko.observable("");
+
+        self.mayTest = ko.pureComputed(() => self.loginState.hasPermission(self.access.permissions.PLUGIN_SPAGHETTI_CONFIGURE));
+
+        self.onBeforeBinding = function () {
+            const descriptions = JSON.parse(document.getElementById("spaghetti_settings").dataset.fields);
+            const stored = self.settingsViewModel.settings?.plugins?.spaghetti || {};
+            Object.entries(descriptions).forEach(([name, description]) => {
+                self.fields[name] = new Field(name, description, stored[name] || ko.observable(description.default));
+            });
+        };
+
+        self.invalid = ko.pureComputed(() => Object.values(self.fields).some((field) => field.check()));
+
+        // -- cameras ------------------------------------------------------------------------------------------------
+
+        self.cameras = ko.pureComputed(() => {
+            const known = SpaghettiWebcams.known(self.settingsViewModel.settings);
+            const choices = known.map((camera) => ({
+                name: camera.name,
+                text: camera.canSnapshot ? camera.displayName : _.sprintf(gettext("%(name)s (takes no snapshots)"), {name: camera.displayName})
+            }));
+            const chosen = self.fields.camera.value();
+            if (chosen && !known.some((camera) => camera.name === chosen)) {
+                choices.push({name: chosen, text: _.sprintf(gettext("%(name)s (not found)"), {name: chosen})});
+            }
+            return [{name: "", text: gettext("OctoPrint's snapshot camera")}].concat(choices);
+        });
+
+        self.webcam = ko.pureComputed(() => SpaghettiWebcams.named(self.settingsViewModel.settings, self.fields.camera.value()));
+
+        // -- the token, which only ever goes in ---------------------------------------------------------------------
+
+        self.askForToken = function () {
+            OctoPrint.plugins.spaghetti.token().done((answer) => self.tokenStored(answer.stored));
+        };
+
+        self.forgetToken = function () {
+            OctoPrint.plugins.spaghetti
+                .forgetToken()
+                .done((answer) => self.tokenStored(answer.stored))
+                .fail(() => self.fields.token.refusal(gettext("The token could not be removed.")));
+        };
+
+        // -- the test -----------------------------------------------------------------------------------------------
+
+        self.steps = ko.pureComputed(() => {
+            const taken = (self.report() || {steps: []}).steps;
+            return steps.map((step) => {
+                const found = taken.find((one) => one.name === step.name);
+                const state = self.running() ? "running" : found ? (found.problem ? "broken" : "passed") : self.report() ? "skipped" : "waiting";
+                return {
+                    title: step.title,
+                    hint: step.hint,
+                    state: state,
+                    icon: ICONS[state],
+                    word: words[state],
+                    ms: found ? _.sprintf(gettext("%(ms).0f ms"), {ms: found.ms}) : ""
+                };
+            });
+        });
+
+        self.passed = ko.pureComputed(() => !!self.report() && self.report().passed);
+
+        self.sentence = ko.pureComputed(() => {
+            const report = self.report();
+            if (self.trouble() || !report) return self.trouble();
+            if (!report.passed) return report.steps[report.steps.length - 1].problem;
+            return _.sprintf(gettext("Everything works. %(detector)s looked at one picture of %(size)s: score %(score).2f, %(ms).0f ms in all."), {
+                detector: report.detector,
+                size: formatSize(report.bytes),
+                score: report.score,
+                ms: report.steps.reduce((sum, step) => sum + step.ms, 0)
+            });
+        });
+
+        self.currentValues = function () {
+            const given = ([name, value]) => value !== null && value !== undefined && !(name === "token" && value === "");
+            const values = Object.values(self.fields).map((field) => [field.name, ko.toJS(field.value)]);
+            return Object.fromEntries(values.filter(given));
+        };
+
+        self.test = function () {
+            if (self.running()) return;
+            self.running(true);
+            self.report(null);
+            self.trouble("");
+            OctoPrint.plugins.spaghetti
+                .test(self.currentValues())
+                .done((report) => self.report(report))
+                .fail((xhr) => self.explain(xhr))
+                .always(() => self.running(false));
+        };
+
+        self.explain = function (xhr) {
+            const answer = xhr.responseJSON || {};
+            if (answer.setting && self.fields[answer.setting]) self.fields[answer.setting].refusal(answer.error);
+            self.trouble(answer.error || _.sprintf(gettext("OctoPrint did not run the test (status %(status)s); its log says why."), {status: xhr.status}));
+        };
+
+        // -- OctoPrint's calls --------------------------------------------------------------------------------------
+
+        self.onSettingsShown = function () {
+            self.askForToken();
+        };
+
+        self.onEventSettingsUpdated = function () {
+            if (self.settingsViewModel.isDialogActive()) self.askForToken();
+        };
+
+        self.onSettingsHidden = function () {
+            self.report(null);
+            self.trouble("");
+        };
+
+        self.onDataUpdaterPluginMessage = function (plugin, message) {
+            if (plugin !== "spaghetti" || message.type !== "refused") return;
+            const field = self.fields[message.setting];
+            if (field) field.refusal(message.sentence);
+            new PNotify({
+                title: gettext("Spaghetti: a setting was not saved"),
+                text: _.escape(message.sentence),
+                type: "error",
+                hide: false
+            });
+        };
+    }
+
+    OCTOPRINT_VIEWMODELS.push({
+        construct: SpaghettiSettingsViewModel,
+        dependencies: ["settingsViewModel", "loginStateViewModel", "accessViewModel"],
+        elements: ["#settings_plugin_spaghetti"]
+    });
+});

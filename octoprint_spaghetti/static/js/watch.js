@@ -1,0 +1,265 @@
+// The watch as a person sees it: the lamp in the navbar, the tab, and the pop-ups.
+
+$(function () {
+    const TAB = "#tab_plugin_spaghetti";
+    // An incident holds up to 16 pictures; a long list would load hundreds at once over the Pi's network.
+    const INCIDENTS_AT_ONCE = 5;
+
+    // gettext is there only once OctoPrint builds its view models, hence functions instead of tables.
+
+    const lamps = () => ({
+        off: {word: gettext("Off"), icon: "fas fa-eye-slash"},
+        warming_up: {word: gettext("Warming up"), icon: "fas fa-hourglass-half"},
+        watching: {word: gettext("Watching"), icon: "fas fa-eye"},
+        suspect: {word: gettext("Suspect"), icon: "fas fa-circle-question"},
+        failing: {word: gettext("Failing"), icon: "fas fa-triangle-exclamation"},
+        blind: {word: gettext("Blind"), icon: "fas fa-video-slash"},
+        unprotected: {word: gettext("Unprotected"), icon: "fas fa-link-slash"}
+    });
+
+    const protections = () => ({
+        remote: gettext("An inference server looks at every picture."),
+        local: gettext("This computer looks at every picture."),
+        unprotected: gettext("Nobody sees this print.")
+    });
+
+    const notices = () => ({
+        failure_detected: {title: gettext("The print is failing"), type: "error", hide: false},
+        print_paused: {title: gettext("The failing print was paused"), type: "error", hide: false},
+        pause_failed: {title: gettext("The pause failed"), type: "error", hide: false},
+        blind: {title: gettext("Nobody sees the print"), type: "notice", hide: false},
+        seeing_again: {title: gettext("The print is watched again"), type: "success", hide: true}
+    });
+    // One pop-up tells the story of one thing: a newer notice of the same topic takes the place of the older one.
+    const TOPICS = {failure_detected: "failure", print_paused: "failure", pause_failed: "failure", blind: "sight", seeing_again: "sight"};
+
+    // What is shown until the first status has come.
+    const idle = () => ({
+        verdict: "off",
+        protection: {level: "unprotected", reason: ""},
+        sentence: gettext("No print is running."),
+        evidence: 0,
+        suspect_at: 1,
+        failing_at: 1,
+        score: null,
+        detections: [],
+        detector: "",
+        frames_sent: 0,
+        answers: 0,
+        timings_ms: {},
+        incident: null,
+        picture_number: 0
+    });
+
+    const percent = (fraction) => Math.min(100, Math.max(0, 100 * fraction)).toFixed(1) + "%";
+    const decimal = (number) => (number === null || number === undefined ? "–" : number.toFixed(2));
+
+    // How an incident ended, from the states that were noted in it.
+    const outcome = (incident) => {
+        const states = (incident.states || []).map((one) => one.state);
+        if (states.includes("failed")) return {text: gettext("did not pause"), style: "label-important"};
+        if (states.includes("acted")) return {text: gettext("paused"), style: "label-warning"};
+        if (incident.action === "notify") return {text: gettext("told only"), style: "label-info"};
+        return {text: gettext("pause ordered"), style: "label-warning"};
+    };
+
+    // One incident of the list; its pictures are loaded when somebody asks for them.
+    class IncidentItem {
+        constructor(incident) {
+            const frames = incident.frames || [];
+            const last = frames.length ? frames[frames.length - 1].captured_at : 0;
+            this.id = incident.id;
+            this.problem = incident.problem || "";
+            this.print = incident.print || "";
+            this.explanation = incident.explanation || "";
+            this.time = formatDate(incident.states?.[0]?.at, {seconds: true});
+            this.outcome = outcome(incident);
+            this.frames = frames.map((frame) => ({
+                url: OctoPrint.plugins.spaghetti.incidentPictureUrl(incident.id, frame.file),
+                detections: frame.detections,
+                camera: frame.camera,
+                score: frame.score || 0,
+                caption: _.sprintf(gettext("%(seconds)+.0f s, score %(score)s"), {seconds: frame.captured_at - last, score: decimal(frame.score)})
+            }));
+            this.cover = this.frames.reduce((best, frame) => (best && best.score >= frame.score ? best : frame), undefined);
+            this.open = ko.observable(false);
+            this.toggleText = ko.pureComputed(() =>
+                this.open() ? gettext("Hide the pictures") : _.sprintf(gettext("All %(count)d pictures"), {count: this.frames.length})
+            );
+        }
+
+        toggle() {
+            this.open(!this.open());
+        }
+    }
+
+    function SpaghettiWatchViewModel(parameters) {
+        const self = this;
+        self.settingsViewModel = parameters[0];
+        self.loginState = parameters[1];
+        self.access = parameters[2];
+
+        const LAMPS = lamps();
+        const PROTECTIONS = protections();
+        const NOTICES = notices();
+
+        self.status = ko.observable(idle());
+        self.tabShown = ko.observable(false);
+        self.browserShown = ko.observable(true);
+        self.incidents = ko.observableArray([]);
+        self.incidentsShown = ko.observable(INCIDENTS_AT_ONCE);
+        self.incidentsProblem = ko.observable("");
+        self.popups = {};
+
+        self.maySee = ko.pureComputed(() => self.loginState.hasPermission(self.access.permissions.PLUGIN_SPAGHETTI_VIEW));
+        self.visible = ko.pureComputed(() => self.tabShown() && self.browserShown() && self.maySee());
+
+        // -- the lamp -----------------------------------------------------------------------------------------------
+
+        self.state = ko.pureComputed(() => {
+            const status = self.status();
+            const calm = ["warming_up", "watching"].includes(status.verdict);
+            return calm && status.protection.level === "unprotected" ? "unprotected" : status.verdict;
+        });
+        self.lamp = ko.pureComputed(() => LAMPS[self.state()] || LAMPS.off);
+        self.lampClass = ko.pureComputed(() => "spaghetti_lamp spaghetti_is_" + self.state());
+        self.lampTitle = ko.pureComputed(() => _.sprintf(gettext("Spaghetti: %(word)s. %(sentence)s"), {word: self.lamp().word, sentence: self.status().sentence}));
+
+        self.showTab = function () {
+            $('#tabs a[href="' + TAB + '"]').tab("show");
+        };
+
+        // -- the tab ------------------------------------------------------------------------------------------------
+
+        self.watched = ko.pureComputed(() => self.status().verdict !== "off");
+        self.webcamNamed = (name) => SpaghettiWebcams.named(self.settingsViewModel.settings, name);
+        self.chosenCamera = ko.pureComputed(() => ko.unwrap(self.settingsViewModel.settings?.plugins?.spaghetti?.camera) || "");
+
+        // The picture that is shown stays when the tab is left; nothing is loaded until somebody looks again.
+        self.shownNumber = ko.observable(0);
+        self.shownDetections = ko.observable([]);
+        self.follow = function () {
+            const status = self.status();
+            if (!self.visible()) return;
+            self.shownDetections(status.detections);
+            self.shownNumber(status.picture_number);
+        };
+        self.picture = ko.pureComputed(() => ({
+            url: self.shownNumber() ? OctoPrint.plugins.spaghetti.pictureUrl(self.shownNumber()) : "",
+            detections: self.shownDetections(),
+            camera: self.webcamNamed(self.chosenCamera()),
+            alt: gettext("The last picture that was looked at")
+        }));
+
+        self.evidence = ko.pureComputed(() => {
+            const status = self.status();
+            return {
+                width: percent(status.evidence),
+                suspect: percent(status.suspect_at),
+                failing: percent(status.failing_at),
+                failingFar: status.failing_at > 0.65,
+                now: status.evidence.toFixed(2),
+                text: _.sprintf(gettext("Evidence %(now).2f, suspect at %(suspect).2f, failing at %(failing).2f"), {
+                    now: status.evidence,
+                    suspect: status.suspect_at,
+                    failing: status.failing_at
+                }),
+                suspectText: _.sprintf(gettext("suspect %(level).2f"), {level: status.suspect_at}),
+                failingText: _.sprintf(gettext("failing %(level).2f"), {level: status.failing_at})
+            };
+        });
+
+        self.protection = ko.pureComputed(() => {
+            const status = self.status();
+            if (!self.watched()) return gettext("Nothing prints, so nobody looks.");
+            return PROTECTIONS[status.protection.level] + (status.protection.reason ? " " + status.protection.reason : "");
+        });
+
+        self.facts = ko.pureComputed(() => {
+            const status = self.status();
+            const times = status.timings_ms;
+            const took = (step) => (step in times ? _.sprintf(gettext("%(ms).0f ms"), {ms: times[step]}) : "–");
+            return [
+                {name: gettext("Score of this picture"), value: decimal(status.score)},
+                {name: gettext("Looked at by"), value: status.detector || "–"},
+                {name: gettext("Camera took"), value: took("capture")},
+                {name: gettext("Answer took"), value: took("look")},
+                {name: gettext("Pictures answered"), value: _.sprintf(gettext("%(answers)d of %(sent)d"), {answers: status.answers, sent: status.frames_sent})}
+            ];
+        });
+
+        // -- incidents ----------------------------------------------------------------------------------------------
+
+        self.someIncidents = ko.pureComputed(() => self.incidents.slice(0, self.incidentsShown()));
+        self.moreIncidents = ko.pureComputed(() => Math.max(0, self.incidents().length - self.incidentsShown()));
+        self.moreText = ko.pureComputed(() => _.sprintf(gettext("Older ones (%(count)d)"), {count: self.moreIncidents()}));
+        self.showMore = () => self.incidentsShown(self.incidentsShown() + INCIDENTS_AT_ONCE);
+
+        self.loadIncidents = function () {
+            if (!self.visible()) return;
+            OctoPrint.plugins.spaghetti
+                .incidents()
+                .done((answer) => self.useIncidents(answer.incidents))
+                .fail(() => self.incidentsProblem(gettext("The incidents could not be loaded; OctoPrint's log says why.")));
+        };
+
+        // Pictures that were opened stay open.
+        self.useIncidents = function (incidents) {
+            const opened = new Set(self.incidents().filter((item) => item.open()).map((item) => item.id));
+            self.incidentsProblem("");
+            self.incidents(
+                incidents.map((incident) => {
+                    const item = new IncidentItem(incident);
+                    item.open(opened.has(item.id));
+                    return item;
+                })
+            );
+        };
+
+        // -- pop-ups ------------------------------------------------------------------------------------------------
+
+        self.tell = function (message) {
+            const notice = NOTICES[message.kind];
+            if (!notice) return;
+            const topic = TOPICS[message.kind];
+            if (self.popups[topic]) self.popups[topic].remove();
+            self.popups[topic] = new PNotify(Object.assign({}, notice, {text: _.escape(message.sentence), buttons: {sticker: false}}));
+        };
+
+        // -- OctoPrint's calls --------------------------------------------------------------------------------------
+
+        self.refresh = function () {
+            if (!self.maySee()) return;
+            OctoPrint.plugins.spaghetti.status().done(self.status);
+        };
+
+        self.onStartupComplete = self.onDataUpdaterReconnect = self.onUserPermissionsChanged = function () {
+            self.tabShown(OctoPrint.coreui.selectedTab === TAB);
+            self.refresh();
+        };
+
+        self.onTabChange = (current) => self.tabShown(current === TAB);
+        self.onBrowserTabVisibilityChange = (shown) => self.browserShown(shown);
+
+        self.onDataUpdaterPluginMessage = function (plugin, message) {
+            if (plugin !== "spaghetti") return;
+            if (message.type === "status") self.status(message.status);
+            if (message.type === "notice") {
+                self.tell(message);
+                self.loadIncidents();
+            }
+        };
+
+        self.status.subscribe(self.follow);
+        self.visible.subscribe(() => {
+            self.follow();
+            self.loadIncidents();
+        });
+    }
+
+    OCTOPRINT_VIEWMODELS.push({
+        construct: SpaghettiWatchViewModel,
+        dependencies: ["settingsViewModel", "loginStateViewModel", "accessViewModel"],
+        elements: ["#navbar_plugin_spaghetti", "#tab_plugin_spaghetti_link", TAB]
+    });
+});

@@ -1,0 +1,49 @@
+"""Triton's first step: one JPEG per request to the pixels that the detector eats. A bad one fails alone, not its batch."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import cv2
+import triton_python_backend_utils as pb_utils
+
+from inference_server.contract import IMAGE, JPEG, ROI, SCENE, THUMBNAIL, WINDOW
+from inference_server.pixels import BadPicture, Prepared, parse_region, prepare
+
+
+class TritonPythonModel:
+    """Triton makes one of these per instance, each in a process of its own."""
+
+    def initialize(self, args: dict[str, str]) -> None:
+        """Keep OpenCV to one thread: the instances are what uses the cores."""
+        cv2.setNumThreads(1)
+
+    def execute(self, requests: list[Any]) -> list[Any]:
+        """Answer each request of the batch, in order."""
+        return [_answer(request) for request in requests]
+
+
+def _answer(request: Any) -> Any:
+    try:
+        prepared = prepare(_jpeg(request), _region(request))
+    except BadPicture as error:
+        return pb_utils.InferenceResponse([], pb_utils.TritonError(str(error), pb_utils.TritonError.INVALID_ARG))
+    return pb_utils.InferenceResponse(_tensors(prepared))
+
+
+def _jpeg(request: Any) -> Any:
+    batch = pb_utils.get_input_tensor_by_name(request, JPEG).as_numpy()  # uint8 (1, bytes)
+    if batch.shape[0] != 1 or batch.size == 0:
+        raise BadPicture(f"{JPEG} must hold one file: shape [1, bytes], not {list(batch.shape)}")
+    return batch[0]
+
+
+def _region(request: Any) -> tuple[float, float, float, float] | None:
+    text = json.loads(request.parameters() or "{}").get(ROI)
+    return None if text is None else parse_region(str(text))
+
+
+def _tensors(prepared: Prepared) -> list[Any]:
+    named = {IMAGE: prepared.image, WINDOW: prepared.window, SCENE: prepared.scene, THUMBNAIL: prepared.thumbnail}
+    return [pb_utils.Tensor(name, array[None]) for name, array in named.items()]

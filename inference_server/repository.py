@@ -1,0 +1,106 @@
+"""Build the folder that Triton reads: the package's model repository, one profile, one model file.
+
+The tree in ``model_repository/`` holds what never changes. What depends on the machine (how many instances) and on
+the model file (its name, its hash) is appended to the copied configurations here.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import tempfile
+from pathlib import Path
+from typing import Literal
+
+from inference_server.contract import DECODE, DETECTOR, ENSEMBLE
+from inference_server.model_files import verify
+
+#: How the detector runs: ``cpu`` = ONNX Runtime in Triton's Python backend, ``onnx`` = Triton's own ONNX Runtime backend,
+#: ``tensorrt`` = an engine built for this GPU. The name is the one for Triton's ``--model-config-name``.
+Profile = Literal["cpu", "onnx", "tensorrt"]
+
+SOURCE = Path(__file__).parent / "model_repository"
+VERSION = "1"
+#: The name under which each profile's backend looks for its file.
+MODEL_FILE: dict[Profile, str] = {"cpu": "model.onnx", "onnx": "model.onnx", "tensorrt": "model.plan"}
+
+#: Decoding a 720p frame costs a CPU about a third of what the detector costs it (measured: 3 to 4 ms and 9 ms).
+CORES_PER_DECODER = 4
+#: One instance is a process of 50 to 90 MB; past this many, memory is better spent on a second machine.
+MOST_INSTANCES = 16
+
+
+class RepositoryError(RuntimeError):
+    """No model repository can be built from what was given; the message says what to do."""
+
+
+def assemble(target: Path, *, profile: Profile, model: Path, cores: int | None = None) -> Path:
+    """Build a complete model repository in ``target`` and return it.
+
+    ``model`` is an ``.onnx`` file (checked against the ``.sha256`` beside it, where there is one) or, for ``tensorrt``, a
+    ``.plan`` built on this machine; ``cores`` (default: those this process may use) sets the number of instances.
+    An older repository in ``target`` is replaced in one step. Raises :class:`RepositoryError` when ``target`` is something else
+    or the model does not fit the profile, :class:`~inference_server.model_files.DamagedModel` when its checksum does not match.
+    """
+    _check_model(model, profile)
+    _check_target(target)
+    cores = cores or len(os.sched_getaffinity(0))
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=target.parent, prefix=f".{target.name}-") as folder:
+        draft = Path(folder) / "new"
+        shutil.copytree(SOURCE, draft, ignore=shutil.ignore_patterns("__pycache__"))
+        for name in (ENSEMBLE, DECODE, DETECTOR):
+            (draft / name / VERSION).mkdir(exist_ok=True)  # Triton wants it even when empty; archives drop empty folders
+        shutil.copyfile(model, draft / DETECTOR / VERSION / MODEL_FILE[profile])
+        _append(draft / ENSEMBLE / "config.pbtxt", _parameters(model))
+        _append(draft / DECODE / "config.pbtxt", _instances(decoders(cores, profile)))
+        _append(draft / DETECTOR / "configs" / "cpu.pbtxt", _instances(min(cores, MOST_INSTANCES)))
+        draft.chmod(0o755)
+        if target.exists():
+            target.rename(Path(folder) / "old")
+        draft.rename(target)
+    return target
+
+
+def decoders(cores: int, profile: Profile) -> int:
+    """Return how many decode instances a machine of that many cores gets: all cores where a GPU does the rest."""
+    return min(MOST_INSTANCES, cores if profile == "tensorrt" else max(1, cores // CORES_PER_DECODER))
+
+
+def _check_model(model: Path, profile: Profile) -> None:
+    wanted = Path(MODEL_FILE[profile]).suffix
+    if not model.is_file():
+        raise RepositoryError(f"there is no model file at {model}; name another one")
+    if model.suffix != wanted:
+        raise RepositoryError(f"the profile {profile} needs a {wanted} file, not {model.name}")
+    if model.suffix == ".onnx" and model.with_suffix(".onnx.sha256").is_file():
+        verify(model)
+
+
+def _check_target(target: Path) -> None:
+    """Never replace a folder that is not a repository of ours, such as a home directory."""
+    ours = (target / ENSEMBLE / "config.pbtxt").is_file()
+    empty = not target.exists() or (target.is_dir() and not any(target.iterdir()))
+    if not (ours or empty):
+        raise RepositoryError(f"{target} exists and is not a model repository of this package; name another folder")
+
+
+def _append(config: Path, text: str) -> None:
+    with config.open("a", encoding="utf-8") as file:
+        file.write(text)
+
+
+def _instances(count: int) -> str:
+    return f"instance_group [ {{ kind: KIND_CPU count: {count} }} ]\n"
+
+
+def _parameters(model: Path) -> str:
+    facts = {"model_name": model.stem, "model_sha256": hashlib.sha256(model.read_bytes()).hexdigest()}
+    lines = (f'parameters {{ key: "{key}" value {{ string_value: "{_escaped(value)}" }} }}\n' for key, value in facts.items())
+    return "".join(lines)
+
+
+def _escaped(text: str) -> str:
+    """Quote a file's name for protobuf's text format."""
+    return text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")

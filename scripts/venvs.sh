@@ -1,0 +1,86 @@
+# Sourced by the other scripts: virtual environments below .venv/, made once and re-used.
+#
+# The OctoPrint ones get the plugin as the Plugin Manager installs it, from the checkout, again whenever that changed.
+
+say() { printf '%s\n' "$*" >&2; }
+
+# need_python: print the first Python that is new enough for the server side and can make virtual environments.
+need_python() {
+  for candidate in python3 python3.13 python3.12 python3.11; do
+    if "$candidate" -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then
+      printf '%s\n' "$candidate"
+      return
+    fi
+  done
+  say "Python 3.11 or newer with venv is needed (Debian: apt install python3-venv)."
+  return 1
+}
+
+# checkout_hash: a number that changes with any file that is installed.
+checkout_hash() {
+  find octoprint_spaghetti inference_server pyproject.toml setup.py -type f ! -name '*.pyc' ! -path '*/.*' -exec cksum {} + | sort | cksum
+}
+
+# in_venv NAME STAMP COMMAND...: make .venv/NAME if it is not there, then run COMMAND unless it ran with this STAMP before.
+in_venv() {
+  name=$1 stamp=$2
+  shift 2
+  if [ ! -x ".venv/$name/bin/python" ]; then
+    "$(need_python)" -m venv ".venv/$name" || return 1
+  fi
+  [ "$(cat ".venv/$name/stamp" 2>/dev/null)" = "$stamp" ] && return
+  "$@" || return 1
+  printf '%s\n' "$stamp" >".venv/$name/stamp"
+}
+
+
+# octoprint_venv VERSION [EXTRA]: OctoPrint of that version with the plugin, in .venv/octoprint-VERSION.
+octoprint_venv() {
+  in_venv "octoprint-$1" "$1 ${2-} $(checkout_hash)" install_octoprint "$1" "${2-}"
+}
+
+install_octoprint() {
+  pip=".venv/octoprint-$1/bin/python -m pip --quiet --disable-pip-version-check install"
+  if [ ! -x ".venv/octoprint-$1/bin/octoprint" ]; then
+    say "Installing OctoPrint $1 (about a minute) ..."
+    $pip "octoprint==$1" >&2 || {
+      say "OctoPrint $1 could not be installed; it may need a compiler (Debian: apt install gcc python3-dev)."
+      return 1
+    }
+  fi
+  say "Installing the plugin into OctoPrint $1 ..."
+  rm -rf build
+  $pip ".${2:+[$2]}" >&2 && $pip --no-deps --force-reinstall . >&2
+}
+
+# test_venv: everything the tests and linters need, with this checkout as an editable install, in .venv/test.
+test_venv() {
+  in_venv test "$(cksum <pyproject.toml)" install_tests
+}
+
+install_tests() {
+  say "Installing what the tests need (one to two minutes) ..."
+  pip=".venv/test/bin/python -m pip --quiet --disable-pip-version-check install"
+  $pip --editable ".[server,demo,test]" >&2 || {
+    say "Without the Triton wheel (it exists for x86-64 and arm64 Linux); tests that need it are skipped."
+    $pip --editable ".[edge,demo,test]" >&2
+  } || return 1
+  # torch is large and exists for fewer systems; the tests that train are skipped without it.
+  $pip --editable ".[train]" >&2 || say "Without torch; tests that train are skipped."
+}
+
+# system_packages PROGRAM...: install Debian packages for programs that are not there, where that is allowed; else name them.
+system_packages() {
+  missing=
+  for program in "$@"; do
+    command -v "$program" >/dev/null 2>&1 || missing="$missing $program"
+  done
+  [ -n "$missing" ] || return 0
+  sudo=
+  [ "$(id -u)" = 0 ] || sudo="sudo -n"
+  if command -v apt-get >/dev/null 2>&1 && { [ -z "$sudo" ] || $sudo true 2>/dev/null; }; then
+    say "Installing system packages:$missing ..."
+    $sudo apt-get -qq update >&2 && DEBIAN_FRONTEND=noninteractive $sudo apt-get -qq install -y --no-install-recommends $missing fonts-dejavu-core >&2 && return 0
+  fi
+  say "Not installed:$missing; the tests that need them are skipped."
+}

@@ -1,0 +1,34 @@
+"""Pictures that are none: each is refused with the likely cause."""
+
+from __future__ import annotations
+
+import pytest
+
+from octoprint_spaghetti.core.errors import PictureUnusable
+from octoprint_spaghetti.core.jpeg import MOST_BYTES, check_jpeg
+
+WHOLE = b"\xff\xd8\xff\xe0 a picture \xff\xd9"
+
+
+@pytest.mark.parametrize(
+    ("data", "said"),
+    [
+        pytest.param(b"", "empty", id="nothing"),
+        pytest.param(b"<!DOCTYPE html><html>login</html>", "web page", id="a login page with status 200"),
+        pytest.param(b"\r\n  <HTML>", "web page", id="a web page in capitals"),
+        pytest.param(b"--frame\r\nContent-Type: image/jpeg", "video stream", id="an MJPEG stream"),
+        pytest.param(b"\x89PNG\r\n\x1a\n....", "PNG", id="a PNG"),
+        pytest.param(b"OK", "not a JPEG", id="two letters"),
+        pytest.param(WHOLE[:-2], "cut off", id="half a picture"),
+        pytest.param(b"\xff\xd8" + bytes(MOST_BYTES), "more than 10 MB", id="far too large"),
+    ],
+)
+def test_what_is_no_whole_jpeg_is_refused_with_its_cause(data: bytes, said: str) -> None:
+    """The sentence names what came instead, so that the owner knows where to look."""
+    with pytest.raises(PictureUnusable, match=said):
+        check_jpeg(data)
+
+
+def test_padding_after_the_end_is_what_some_cameras_do() -> None:
+    """Zeros and line ends behind the picture are allowed."""
+    assert check_jpeg(WHOLE + b"\x00\x00\r\n") == WHOLE + b"\x00\x00\r\n"

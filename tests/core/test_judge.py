@@ -1,0 +1,189 @@
+"""The judge: what a print must look like, and for how long, before anything is done about it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from octoprint_spaghetti.core import judge
+from octoprint_spaghetti.core.judge import Belief, Patience
+from octoprint_spaghetti.core.words import Sighting, Verdict
+from octoprint_spaghetti.testing import answer
+
+PATIENCE = Patience()
+FIRST_JUDGED = PATIENCE.warm_up + 5.0
+
+
+def printing(at: float = 0.0) -> Belief:
+    """Return the belief about a print that extrudes from its start on."""
+    return judge.extrusion_began(judge.begin(at), at)
+
+
+def watch(belief: Belief, scores: Sequence[float], start: float, interval: float) -> Belief:
+    """Show one frame every ``interval`` seconds from ``start`` on."""
+    for number, score in enumerate(scores):
+        belief = judge.advance(belief, Sighting(start + number * interval, answer(score)), PATIENCE)
+    return belief
+
+
+def seconds_to_failing(scores: Sequence[float], interval: float) -> float | None:
+    """Return when a print turns failing after its first judged frame, or None when it never does."""
+    belief = printing()
+    for number, score in enumerate(scores):
+        belief = judge.advance(belief, Sighting(FIRST_JUDGED + number * interval, answer(score)), PATIENCE)
+        if belief.verdict is Verdict.FAILING:
+            return number * interval
+    return None
+
+
+def test_a_calm_print_is_watched_and_nothing_else() -> None:
+    """An hour of low scores leaves the verdict at watching and the evidence below suspect."""
+    belief = watch(printing(), [0.05] * 720, FIRST_JUDGED, 5.0)
+    assert belief.verdict is Verdict.WATCHING
+    assert belief.evidence < PATIENCE.suspect_at
+
+
+def test_a_sure_failure_is_suspect_first_and_failing_within_45_seconds() -> None:
+    """Clear spaghetti passes through suspect, and is failing 20 to 45 s after it came into view."""
+    belief = watch(printing(), [0.0, 0.95, 0.95, 0.95], FIRST_JUDGED, 5.0)
+    assert belief.verdict is Verdict.SUSPECT
+    seconds = seconds_to_failing([0.0] + [0.95] * 60, 2.0)
+    assert seconds is not None
+    assert 20.0 <= seconds <= 45.0
+
+
+@pytest.mark.parametrize("interval", [0.5, 1.0, 2.0, 5.0])
+def test_the_frame_rate_changes_the_cost_and_not_the_verdict(interval: float) -> None:
+    """At any rate the same failure is failing at the same time, give or take an interval."""
+    seconds = seconds_to_failing([0.0] + [0.9] * 400, interval)
+    reference = seconds_to_failing([0.0] + [0.9] * 400, 0.25)
+    assert seconds is not None
+    assert reference is not None
+    assert abs(seconds - reference) <= interval + 0.5
+
+
+def test_one_frame_is_never_enough_however_sure() -> None:
+    """A hand, a reflection, a cable in one frame out of ten does not even make a print suspect."""
+    belief = watch(printing(), ([1.0] + [0.02] * 9) * 60, FIRST_JUDGED, 5.0)
+    assert belief.verdict is Verdict.WATCHING
+
+
+def test_frames_that_were_lost_are_no_evidence() -> None:
+    """Two sure frames ten minutes apart weigh no more than two that are ten seconds apart."""
+    apart = watch(printing(), [1.0, 1.0], FIRST_JUDGED, 600.0)
+    near = watch(printing(), [1.0, 1.0], FIRST_JUDGED, PATIENCE.longest_step)
+    assert apart.evidence == pytest.approx(near.evidence)
+    assert apart.verdict is not Verdict.FAILING
+
+
+def test_few_distinct_frames_never_fail_a_print() -> None:
+    """Evidence alone does not do it: one frame every 30 s gives fewer frames a minute than are asked for."""
+    assert seconds_to_failing([0.95] * 100, 30.0) is None
+
+
+@pytest.mark.parametrize(
+    ("extruding_at", "seen_at", "expected"),
+    [
+        pytest.param(None, 100.0, Verdict.WARMING_UP, id="heating, nothing extruded yet"),
+        pytest.param(90.0, 100.0, Verdict.WARMING_UP, id="the purge line, 10 s after the first extrusion"),
+        pytest.param(10.0, 100.0, Verdict.WATCHING, id="90 s after the first extrusion"),
+        pytest.param(None, PATIENCE.unseen_extrusion, Verdict.WATCHING, id="a print from SD, whose extrusion nobody sees"),
+    ],
+)
+def test_warm_up_ends_by_event(extruding_at: float | None, seen_at: float, expected: Verdict) -> None:
+    """What ends the warm-up is extrusion and a grace, not a number of frames."""
+    belief = judge.begin(0.0)
+    if extruding_at is not None:
+        belief = judge.extrusion_began(belief, extruding_at)
+    assert judge.advance(belief, Sighting(seen_at, answer(0.1)), PATIENCE).verdict is expected
+
+
+def test_a_pause_freezes_the_belief() -> None:
+    """What is seen while the print stands still changes nothing."""
+    belief = judge.paused(watch(printing(), [0.6] * 10, FIRST_JUDGED, 5.0))
+    assert watch(belief, [0.0] * 100, 200.0, 5.0) == belief
+
+
+def failed_and_acted() -> tuple[Belief, float]:
+    """Return a belief that was acted upon, and when."""
+    belief = watch(printing(), [0.95] * 30, FIRST_JUDGED, 2.0)
+    at = FIRST_JUDGED + 58.0
+    assert judge.may_act(belief, at, PATIENCE)
+    return judge.paused(judge.acted(belief, at)), at
+
+
+def test_nothing_fails_within_the_grace_after_a_resume() -> None:
+    """A resume with the tangle still in view is not answered by the same pause."""
+    belief, at = failed_and_acted()
+    resumed_at = at + 60.0
+    belief = watch(judge.resumed(belief, resumed_at), [0.95] * 29, resumed_at, 2.0)
+    assert belief.verdict is Verdict.SUSPECT
+
+
+def test_the_bar_is_higher_after_a_resume_and_comes_down_again() -> None:
+    """Right after a resume more evidence is asked for; an hour later the level is the usual one."""
+    belief = judge.resumed(judge.paused(printing()), 100.0)
+    after = judge.failing_level(belief, 100.0, PATIENCE)
+    assert after == pytest.approx(PATIENCE.failing_at * PATIENCE.resume_bar)
+    assert judge.failing_level(belief, 3700.0, PATIENCE) == pytest.approx(PATIENCE.failing_at, abs=0.01)
+
+
+def test_one_action_then_a_cooldown() -> None:
+    """A print that fails on is acted upon once, and again only after the cooldown."""
+    belief = watch(printing(), [0.95] * 30, FIRST_JUDGED, 2.0)
+    belief = judge.acted(belief, 100.0)
+    assert belief.verdict is Verdict.FAILING
+    assert not judge.may_act(belief, 100.0 + PATIENCE.cooldown - 1.0, PATIENCE)
+    assert judge.may_act(belief, 100.0 + PATIENCE.cooldown, PATIENCE)
+
+
+def test_a_clock_that_jumps_back_decides_nothing() -> None:
+    """A sighting that is not later than the last is ignored."""
+    belief = watch(printing(), [0.9] * 3, FIRST_JUDGED, 5.0)
+    assert judge.advance(belief, Sighting(FIRST_JUDGED, answer(1.0)), PATIENCE) == belief
+
+
+def test_the_explanation_names_the_arithmetic() -> None:
+    """From the sentence one can read how many pictures, the evidence and both levels."""
+    belief = watch(printing(), [0.95] * 30, FIRST_JUDGED, 2.0)
+    sentence = judge.explain(belief, PATIENCE)
+    assert "30 of 30 pictures" in sentence
+    assert f"{PATIENCE.failing_at:.2f}" in sentence
+
+
+SCORES = st.lists(st.floats(0.0, 1.0), min_size=1, max_size=200)
+
+
+@given(SCORES, st.floats(0.5, 20.0))
+def test_no_print_fails_without_evidence_above_the_level(scores: list[float], interval: float) -> None:
+    """Whatever the scores and the rate, failing means evidence at the level and enough frames above one half."""
+    belief = printing()
+    for number, score in enumerate(scores):
+        belief = judge.advance(belief, Sighting(FIRST_JUDGED + number * interval, answer(score)), PATIENCE)
+        if belief.verdict is Verdict.FAILING:
+            assert belief.evidence >= PATIENCE.failing_at
+            assert sum(glance.score >= PATIENCE.hit_at for glance in belief.recent) >= PATIENCE.distinct_frames
+
+
+@given(SCORES, st.integers(0, 200))
+def test_a_print_replayed_in_pieces_is_the_same_print(scores: list[float], cut: int) -> None:
+    """Stopping anywhere and going on later gives the same belief as going through at once."""
+    whole = watch(printing(), scores, FIRST_JUDGED, 3.0)
+    first = watch(printing(), scores[:cut], FIRST_JUDGED, 3.0)
+    assert watch(first, scores[cut:], FIRST_JUDGED + 3.0 * len(scores[:cut]), 3.0) == whole
+
+
+@given(SCORES)
+def test_evidence_is_never_above_the_highest_score(scores: list[float]) -> None:
+    """Evidence is a mean of what was seen: it stays between zero and the highest score."""
+    belief = watch(printing(), scores, FIRST_JUDGED, 5.0)
+    assert 0.0 <= belief.evidence <= max(scores)
+
+
+def test_the_belief_of_a_day_long_print_stays_small() -> None:
+    """Only the window is remembered, however long the print."""
+    belief = watch(printing(), [0.1] * 86_400, FIRST_JUDGED, 1.0)
+    assert len(belief.recent) <= PATIENCE.window + 1

@@ -1,0 +1,82 @@
+"""Settings: valid for whoever reads them, with a sentence for whoever typed something else."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from octoprint_spaghetti.core.errors import SettingRefused
+from octoprint_spaghetti.core.settings import Settings, accept, check, describe
+
+NAMES = [field.name for field in dataclasses.fields(Settings)]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_default_is_valid_and_described(name: str) -> None:
+    """A default passes its own check, and has a sentence for the settings page."""
+    default = Settings.defaults()[name]
+    assert check(name, default) == getattr(Settings(), name)
+    assert describe(name)[1].endswith((".", ")"))
+
+
+def test_the_defaults_are_plain_json() -> None:
+    """OctoPrint can store them as they are."""
+    assert json.loads(json.dumps(Settings.defaults())) == Settings.defaults()
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "said"),
+    [
+        pytest.param("interval", "abc", "from 0.5 to 60 s", id="a word for a number"),
+        pytest.param("interval", "nan", "from 0.5 to 60 s", id="NaN"),
+        pytest.param("interval", float("inf"), "from 0.5 to 60 s", id="infinity"),
+        pytest.param("interval", 0, "from 0.5 to 60 s", id="too small"),
+        pytest.param("interval", True, "must be a number", id="a switch for a number"),
+        pytest.param("interval", None, "must be a number", id="nothing for a number"),
+        pytest.param("action", "explode", "pause, notify", id="an unknown action"),
+        pytest.param("tls", "yes", "on or off", id="a word for a switch"),
+        pytest.param("servers", ["http://host:8001"], "no http://", id="a URL for an address"),
+        pytest.param("servers", ["host"], "not an address", id="no port"),
+        pytest.param("servers", ["host:99999"], "not an address", id="a port that cannot be"),
+        pytest.param("servers", [f"host{n}:1" for n in range(9)], "at most 4", id="too many servers"),
+        pytest.param("servers", 7, "list of addresses", id="a number for a list"),
+        pytest.param("token", "two\nlines", "one line", id="a token of two lines"),
+        pytest.param("nonsense", 1, "no setting named", id="an unknown name"),
+    ],
+)
+def test_a_bad_value_is_refused_with_a_sentence(name: str, value: object, said: str) -> None:
+    """The sentence says what the value must be."""
+    with pytest.raises(SettingRefused, match=said) as refusal:
+        check(name, value)
+    assert refusal.value.name == name
+
+
+def test_addresses_may_be_typed_with_commas_or_blanks() -> None:
+    """One text field is enough for several servers; doubles are dropped."""
+    assert check("servers", "gpu.local:8001, [::1]:8001 gpu.local:8001") == ("gpu.local:8001", "[::1]:8001")
+
+
+def test_a_stored_value_that_is_not_valid_falls_back_to_its_default() -> None:
+    """Reading never fails, says what was wrong, and keeps the rest."""
+    settings, refused = Settings.read({"interval": "abc", "action": "notify", "from_the_future": 1})
+    assert settings == Settings(action="notify")
+    assert [error.name for error in refused] == ["interval"]
+
+
+def test_a_form_changes_only_what_is_valid() -> None:
+    """A save keeps valid changes, reports the rest, and an empty token changes nothing."""
+    accepted, refused = accept({"interval": "7", "suspect_interval": -1, "token": "", "unknown": 1})
+    assert accepted == {"interval": 7.0}
+    assert [error.name for error in refused] == ["suspect_interval"]
+
+
+@given(st.dictionaries(st.sampled_from(NAMES), st.none() | st.booleans() | st.floats() | st.text() | st.lists(st.text())))
+def test_whatever_is_stored_the_settings_are_valid(stored: dict[str, object]) -> None:
+    """Any mess in the configuration file gives settings that pass their own checks."""
+    settings, _ = Settings.read(stored)
+    for name in NAMES:
+        assert check(name, getattr(settings, name)) == getattr(settings, name)

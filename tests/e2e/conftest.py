@@ -1,0 +1,123 @@
+"""The real parts: OctoPrint with its virtual printer, Triton with the trained model, a webcam over HTTP."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from demo.gcode import print_lasting
+from demo.octoprint_server import OctoPrintServer
+from demo.webcam import Webcam
+from inference_server.model_files import default_model
+from inference_server.repository import assemble
+from inference_server.triton import TritonMissing, TritonServer, find_triton
+from tests.pictures import Pictures
+
+ROOT = Path(__file__).parents[2]
+OCTOPRINT_VERSIONS = ("1.11.8", "2.0.0rc7")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark all tests of this folder, so that they can be left out with ``-m 'not e2e'``."""
+    for item in items:
+        if Path(item.path).is_relative_to(Path(__file__).parent):
+            item.add_marker(pytest.mark.e2e)
+
+
+def octoprint_python(version: str) -> Path:
+    """Return the interpreter of the environment that scripts/test made, or skip."""
+    python = ROOT / ".venv" / f"octoprint-{version}" / "bin" / "python"
+    if not python.exists():
+        pytest.skip(f"no OctoPrint {version} in .venv; run scripts/test")
+    return python
+
+
+def eventually(true: Callable[[], object], seconds: float, what: str) -> None:
+    """Wait until something is true, at most ``seconds``; fail with ``what`` was waited for."""
+    end = time.monotonic() + seconds
+    while not true():
+        if time.monotonic() > end:
+            pytest.fail(f"not within {seconds:.0f} s: {what}")
+        time.sleep(0.1)
+
+
+@pytest.fixture(scope="session")
+def model_repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a repository for Triton with the shipped model, for the CPU."""
+    return assemble(tmp_path_factory.mktemp("triton") / "repository", profile="cpu", model=default_model(), cores=1)
+
+
+@pytest.fixture(scope="session")
+def start_triton(model_repository: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., TritonServer]]:
+    """Return a function that starts a Triton (on ``grpc_port``, if one is given); all are stopped at the end."""
+    try:
+        binary = find_triton()
+    except TritonMissing as missing:
+        pytest.skip(str(missing))
+    logs = tmp_path_factory.mktemp("triton-logs")
+    started: list[TritonServer] = []
+
+    def start(grpc_port: int = 0) -> TritonServer:
+        server = TritonServer(model_repository, log=logs / f"{len(started)}.log", binary=binary, grpc_port=grpc_port)
+        started.append(server)
+        server.start()
+        server.wait_ready(90.0)
+        return server
+
+    yield start
+    for server in started:
+        server.stop()
+
+
+@pytest.fixture(scope="session")
+def triton(start_triton: Callable[..., TritonServer]) -> TritonServer:
+    """Return a Triton that runs for the whole session; whoever wants to break one starts their own."""
+    return start_triton()
+
+
+@pytest.fixture(scope="session")
+def camera() -> Iterator[Webcam]:
+    """Return a webcam that shows a new, harmless picture every 100 ms."""
+    with Webcam(Pictures(3000), interval_s=0.1) as webcam:
+        webcam.play()
+        yield webcam
+
+
+@pytest.fixture(scope="session", params=OCTOPRINT_VERSIONS)
+def any_octoprint(
+    request: pytest.FixtureRequest, camera: Webcam, triton: TritonServer, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[OctoPrintServer]:
+    """Return a running OctoPrint of each version with the plugin, the webcam and Triton set up."""
+    yield from octoprint_server(request.param, camera, triton, tmp_path_factory.mktemp("octoprint"))
+
+
+@pytest.fixture(scope="session")
+def octoprint(camera: Webcam, triton: TritonServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[OctoPrintServer]:
+    """Return a running OctoPrint of the stable version, for tests that need one of many."""
+    yield from octoprint_server(OCTOPRINT_VERSIONS[0], camera, triton, tmp_path_factory.mktemp("octoprint"))
+
+
+def octoprint_server(version: str, camera: Webcam, triton: TritonServer, base: Path) -> Iterator[OctoPrintServer]:
+    """Start an OctoPrint with the plugin looking every half second, and stop it."""
+    settings = {"servers": [triton.target], "interval": 0.5, "suspect_interval": 0.5, "deadline": 2.0, "warm_up": 0.0}
+    with OctoPrintServer(octoprint_python(version), base, camera.url, {"spaghetti": settings}) as server:
+        yield server
+
+
+@pytest.fixture
+def printing(octoprint: OctoPrintServer, camera: Webcam) -> Iterator[OctoPrintServer]:
+    """Return OctoPrint while it prints and the plugin watches; the job is cancelled afterwards, the camera healed."""
+    yield from print_something(octoprint)
+    camera.mode = "ok"  # type: ignore[assignment]
+
+
+def print_something(octoprint: OctoPrintServer) -> Iterator[OctoPrintServer]:
+    """Print until the test is over."""
+    octoprint.upload_and_print("test.gcode", print_lasting(minutes=30))
+    eventually(lambda: octoprint.plugin_status()["answers"] > 0, 30.0, "an answer about the running print")
+    yield octoprint
+    octoprint.job("cancel")
+    eventually(lambda: octoprint.printer_state() == "Operational", 30.0, "the end of the cancelled job")

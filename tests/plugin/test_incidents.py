@@ -1,0 +1,78 @@
+"""Evidence on disk: whole or not there, bounded in number, and a sentence when it cannot be written."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from octoprint_spaghetti.adapters.incidents import STATE_FILE, IncidentFolder
+from octoprint_spaghetti.core.errors import EvidenceError
+from octoprint_spaghetti.core.geometry import Box
+from octoprint_spaghetti.core.words import Exhibit, Frame, Incident
+from octoprint_spaghetti.testing import answer
+
+
+def incident(name: str) -> Incident:
+    """Return an incident of two pictures, one of which was looked at."""
+    frame = Frame(b"\xff\xd8 picture \xff\xd9", 12.5, "classic")
+    seen = answer(0.9, box=Box(0.1, 0.2, 0.3, 0.4))
+    return Incident(
+        name, 1_800_000_000.0, "benchy.gcode", "pause", "because", 0.6, 0.55, (Exhibit(frame, None), Exhibit(frame, seen))
+    )
+
+
+def test_an_incident_can_be_read_with_any_tool(tmp_path: Path) -> None:
+    """The folder holds the pictures byte for byte and a JSON file that explains them."""
+    folder = Path(IncidentFolder(tmp_path / "incidents", 5).open(incident("a")))
+    content = json.loads((folder / STATE_FILE).read_text(encoding="utf-8"))
+    assert [frame["score"] for frame in content["frames"]] == [None, 0.9]
+    assert content["frames"][1]["detections"][0]["xyxy"] == [0.1, 0.2, 0.3, 0.4]
+    assert (folder / content["frames"][0]["file"]).read_bytes() == b"\xff\xd8 picture \xff\xd9"
+    assert content["states"] == [{"state": "deciding", "at": 1_800_000_000.0}]
+
+
+def test_states_are_added_with_their_time(tmp_path: Path) -> None:
+    """What happened to an incident is appended, never overwritten."""
+    incidents = IncidentFolder(tmp_path, 5)
+    incidents.open(incident("a"))
+    incidents.note("a", "acted", 1_800_000_003.0)
+    assert [state["state"] for state in incidents.read("a")["states"]] == ["deciding", "acted"]
+
+
+def test_only_the_newest_are_kept(tmp_path: Path) -> None:
+    """Beyond the number kept the oldest goes."""
+    incidents = IncidentFolder(tmp_path, 2)
+    for name in ("a", "b", "c"):
+        incidents.open(incident(name))
+    assert incidents.ids() == ["c", "b"]
+
+
+def test_an_incident_that_was_cut_off_is_not_listed_and_harms_no_other(tmp_path: Path) -> None:
+    """A crash in the middle of a write leaves a hidden folder; the older incidents stay readable."""
+    incidents = IncidentFolder(tmp_path, 5)
+    incidents.open(incident("a"))
+    (tmp_path / ".b").mkdir()
+    (tmp_path / ".b" / "001.jpg").write_bytes(b"half")
+    assert incidents.ids() == ["a"]
+    assert incidents.read("a")["id"] == "a"
+
+
+def test_a_folder_that_cannot_be_written_is_a_sentence(tmp_path: Path) -> None:
+    """No room or no rights: the error says where to look and leaves nothing half behind."""
+    (tmp_path / "file").write_text("in the way")
+    incidents = IncidentFolder(tmp_path / "file" / "incidents", 5)
+    with pytest.raises(EvidenceError, match="check space and rights"):
+        incidents.open(incident("a"))
+
+
+@pytest.mark.parametrize("name", ["../../etc/passwd", "state.json", "002.jpg", ""])
+def test_no_other_file_can_be_fetched_as_a_picture(tmp_path: Path, name: str) -> None:
+    """Only the pictures that the incident names are handed out."""
+    incidents = IncidentFolder(tmp_path, 5)
+    incidents.open(Incident("a", 0.0, "", "pause", "", 0.0, 0.0, (Exhibit(Frame(b"x", 0.0, ""), None),)))
+    with pytest.raises(EvidenceError, match="has no picture"):
+        incidents.picture("a", name)
+    with pytest.raises(EvidenceError, match="no incident"):
+        incidents.picture("../a", "001.jpg")

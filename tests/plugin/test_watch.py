@@ -1,0 +1,320 @@
+"""The watch over a print, step by step: real judge, real settings, fakes only at the four ports."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import pytest
+
+from octoprint_spaghetti.core.errors import CameraUnreachable, DetectorMissing, PrinterError, ServerUnreachable
+from octoprint_spaghetti.core.settings import Settings
+from octoprint_spaghetti.core.words import Notice, NoticeKind, ProtectionLevel, Status, Verdict
+from octoprint_spaghetti.testing import FakeCamera, FakeClock, FakeDetector, FakeIncidents, FakePrinter
+from octoprint_spaghetti.watch import EXHIBIT_BYTES, FROZEN_AFTER_S, PAUSE_ATTEMPTS, PAUSE_PATIENCE_S, Parts, Watch
+
+SETTINGS = Settings(interval=5.0, suspect_interval=2.0, warm_up=20.0)
+
+
+@dataclass
+class Bench:
+    """A watch with fakes at its ports, and all it said."""
+
+    settings: Settings = SETTINGS
+    clock: FakeClock = field(default_factory=FakeClock)
+    detector: FakeDetector = field(default_factory=FakeDetector)
+    printer: FakePrinter = field(default_factory=FakePrinter)
+    incidents: FakeIncidents = field(default_factory=FakeIncidents)
+    notices: list[Notice] = field(default_factory=list)
+    published: list[Status] = field(default_factory=list)
+    built: int = 0
+
+    def __post_init__(self) -> None:
+        self.camera = FakeCamera(self.clock)
+        self.watch = Watch(
+            self.settings,
+            build=self.build,
+            printer=self.printer,
+            incidents=self.incidents,
+            publish=self.published.append,
+            notify=self.notices.append,
+            monotonic=self.clock,
+            wall=lambda: 1_800_000_000.0,
+        )
+
+    def build(self, settings: Settings) -> Parts:
+        self.built += 1
+        return Parts(self.camera, self.detector)
+
+    def print(self) -> None:
+        """Let a job begin, and extrude at once."""
+        self.printer.printer_state = "PRINTING"
+        self.watch.begin()
+        self.watch.extruding(self.clock())
+
+    def run(self, seconds: float) -> None:
+        """Let time pass, looking whenever a look is due."""
+        end = self.clock() + seconds
+        while self.watch.due_at <= end:
+            self.clock.now = max(self.clock.now, self.watch.due_at)
+            self.watch.tick()
+        self.clock.now = end
+
+    def kinds(self) -> list[NoticeKind]:
+        return [notice.kind for notice in self.notices]
+
+
+@pytest.fixture
+def bench() -> Bench:
+    return Bench()
+
+
+def test_an_idle_printer_is_not_looked_at(bench: Bench) -> None:
+    """Without a job no picture is taken and no server is called."""
+    bench.run(60.0)
+    assert bench.camera.taken == 0
+    assert bench.watch.status.verdict is Verdict.OFF
+
+
+def test_a_good_print_is_watched_to_its_end_and_never_paused(bench: Bench) -> None:
+    """An hour of calm frames: one every interval, no pause, no notice, and the line is hung up at the end."""
+    bench.print()
+    bench.run(3600.0)
+    assert bench.watch.status.verdict is Verdict.WATCHING
+    assert bench.watch.status.protection.level is ProtectionLevel.REMOTE
+    assert bench.camera.taken == pytest.approx(720, abs=2)
+    bench.watch.end()
+    assert (bench.printer.pauses, bench.notices) == (0, [])
+    assert (bench.detector.closed, bench.camera.closed) == (1, 1)
+
+
+def test_a_failing_print_is_paused_once_with_its_evidence(bench: Bench) -> None:
+    """The printer is moved once, the frames that led to it are kept, and PAUSED is said only when OctoPrint says it."""
+    bench.print()
+    bench.run(60.0)
+    bench.detector.score = 0.95
+    bench.run(60.0)
+    assert bench.printer.pauses == 1
+    assert "Pausing" in bench.watch.status.sentence
+    assert bench.kinds() == [NoticeKind.FAILURE]
+    incident = bench.incidents.opened[0]
+    assert bench.watch.status.incident == incident.id
+    assert incident.exhibits[-1].answer is not None
+    assert incident.exhibits[-1].answer.score == 0.95
+    bench.printer.printer_state = "PAUSED"
+    bench.watch.paused()
+    assert bench.kinds() == [NoticeKind.FAILURE, NoticeKind.PAUSED]
+    assert bench.incidents.notes == [(incident.id, "acted")]
+
+
+def test_after_a_resume_the_same_tangle_does_not_pause_again_at_once(bench: Bench) -> None:
+    """The owner resumed: for the cooldown the watch goes on and the printer is left alone."""
+    test_a_failing_print_is_paused_once_with_its_evidence(bench)
+    bench.run(120.0)
+    bench.printer.printer_state = "PRINTING"
+    bench.watch.resumed(bench.clock())
+    bench.run(600.0)
+    assert bench.printer.pauses == 1
+    assert bench.watch.status.answers > 100
+
+
+def test_with_the_action_notify_the_printer_is_left_alone(bench: Bench) -> None:
+    """The incident is kept and told, and no pause is ordered."""
+    bench.watch.configure(Settings(action="notify"))
+    bench.print()
+    bench.detector.score = 0.95
+    bench.run(120.0)
+    assert bench.printer.pauses == 0
+    assert bench.kinds() == [NoticeKind.FAILURE]
+    assert len(bench.incidents.opened) == 1
+
+
+def test_a_suspicion_is_looked_at_more_often(bench: Bench) -> None:
+    """From suspect on a frame is taken every suspect interval."""
+    bench.print()
+    bench.run(60.0)
+    bench.detector.score = 0.45
+    bench.run(120.0)
+    assert bench.watch.status.verdict is Verdict.SUSPECT
+    before = bench.camera.taken
+    bench.run(60.0)
+    assert bench.camera.taken - before == pytest.approx(30, abs=1)
+
+
+@pytest.mark.parametrize("who", ["camera", "detector"])
+def test_when_nobody_sees_the_print_it_is_said_and_the_print_goes_on(bench: Bench, who: str) -> None:
+    """A dead camera or server: one notice going, one returning, the cause in the status, and never a pause."""
+    bench.print()
+    bench.run(60.0)
+    cause = CameraUnreachable("The camera is away.") if who == "camera" else ServerUnreachable("No server answers.")
+    getattr(bench, who).trouble = cause
+    bench.run(600.0)
+    assert bench.watch.status.verdict is Verdict.BLIND
+    assert bench.watch.status.protection.level is ProtectionLevel.UNPROTECTED
+    assert bench.watch.status.sentence == str(cause)
+    getattr(bench, who).trouble = None
+    bench.run(30.0)
+    assert bench.watch.status.verdict is Verdict.WATCHING
+    assert bench.kinds() == [NoticeKind.BLIND, NoticeKind.SEEING]
+    assert bench.printer.pauses == 0
+
+
+def test_one_lost_frame_is_not_blindness(bench: Bench) -> None:
+    """A single failure shows its cause in the status and rings no bell."""
+    bench.print()
+    bench.run(60.0)
+    bench.detector.trouble = ServerUnreachable("No server answers.")
+    bench.run(5.0)
+    assert bench.watch.status.sentence == "No server answers."
+    bench.detector.trouble = None
+    bench.run(30.0)
+    assert bench.notices == []
+
+
+def test_a_failure_that_was_under_way_survives_a_server_outage(bench: Bench) -> None:
+    """Blind raises no evidence and forgets none: after the outage the failing print is paused soon."""
+    bench.print()
+    bench.run(60.0)
+    bench.detector.score = 0.95
+    bench.run(20.0)
+    evidence = bench.watch.status.evidence
+    bench.detector.trouble = ServerUnreachable("No server answers.")
+    bench.run(300.0)
+    assert bench.watch.status.evidence == evidence
+    bench.detector.trouble = None
+    bench.run(30.0)
+    assert bench.printer.pauses == 1
+
+
+def test_a_frozen_camera_is_blindness(bench: Bench) -> None:
+    """The same file again and again is not evidence of a good print; after a minute it is said."""
+    bench.print()
+    bench.run(60.0)
+    bench.camera.frozen = True
+    bench.run(FROZEN_AFTER_S + 30.0)
+    assert bench.watch.status.verdict is Verdict.BLIND
+    assert "same picture" in bench.watch.status.sentence
+    bench.camera.frozen = False
+    bench.run(20.0)
+    assert bench.watch.status.verdict is Verdict.WATCHING
+
+
+def test_the_same_file_twice_is_looked_at_once(bench: Bench) -> None:
+    """A camera slower than the interval gives fewer frames, not the same evidence twice."""
+    bench.print()
+    bench.run(30.0)
+    bench.camera.frozen = True
+    before = len(bench.detector.looked)
+    bench.run(30.0)
+    assert len(bench.detector.looked) == before
+
+
+def test_a_pause_that_does_not_happen_is_ordered_again_and_then_told_loudly(bench: Bench) -> None:
+    """OctoPrint never confirms: a bounded number of orders, then the loudest notice there is."""
+    bench.print()
+    bench.run(60.0)
+    bench.detector.score = 0.95
+    bench.run(60.0 + (PAUSE_ATTEMPTS + 1) * PAUSE_PATIENCE_S)
+    assert bench.printer.pauses == PAUSE_ATTEMPTS
+    assert bench.kinds() == [NoticeKind.FAILURE, NoticeKind.PAUSE_FAILED]
+    assert "DID NOT PAUSE" in bench.notices[-1].sentence
+
+
+def test_a_pause_that_cannot_be_ordered_does_not_end_the_watch(bench: Bench) -> None:
+    """A connector that raises is an error in the status; the frames go on."""
+    bench.printer.trouble = PrinterError("OctoPrint could not order the pause.")
+    bench.print()
+    bench.detector.score = 0.95
+    bench.run(120.0)
+    before = bench.watch.status.answers
+    bench.run(20.0)
+    assert bench.watch.status.answers > before
+
+
+def test_a_full_disk_does_not_keep_a_failing_print_from_being_paused(bench: Bench) -> None:
+    """The printer is moved first; evidence that cannot be written is only a line in the log."""
+    bench.incidents.full = True
+    bench.print()
+    bench.detector.score = 0.95
+    bench.run(60.0)
+    assert bench.printer.pauses == 1
+    assert bench.watch.status.incident is not None
+    assert bench.watch.status.incident_folder is None
+
+
+def test_events_that_were_lost_are_found_by_the_printers_state(bench: Bench) -> None:
+    """Without any event, a print that runs is watched, one that is paused is let be, one that ended is closed."""
+    bench.printer.printer_state = "PRINTING"
+    bench.run(30.0)
+    assert bench.watch.status.answers > 0
+    bench.printer.printer_state = "PAUSED"
+    bench.run(10.0)
+    before = bench.camera.taken
+    bench.run(60.0)
+    assert bench.camera.taken == before
+    bench.printer.printer_state = "OPERATIONAL"
+    bench.run(10.0)
+    assert bench.watch.status.verdict is Verdict.OFF
+
+
+def test_a_missing_library_is_said_and_tried_again(bench: Bench) -> None:
+    """When the detector cannot be made the plugin lives, says what to install, and goes on when it is there."""
+    bench.printer.printer_state = "PRINTING"
+
+    def refuse(settings: Settings) -> Parts:
+        raise DetectorMissing("grpcio is missing.")
+
+    watch = Watch(SETTINGS, build=refuse, printer=bench.printer, incidents=bench.incidents, monotonic=bench.clock)
+    for _ in range(6):
+        watch.tick()
+        bench.clock.forward(5.0)
+    assert watch.status.verdict is Verdict.BLIND
+    assert watch.status.sentence == "grpcio is missing."
+
+
+def test_new_settings_in_mid_print_keep_the_belief(bench: Bench) -> None:
+    """Other settings mean other parts, not another print."""
+    bench.print()
+    bench.run(60.0)
+    bench.detector.score = 0.95
+    bench.run(20.0)
+    evidence = bench.watch.status.evidence
+    bench.watch.configure(Settings(interval=10.0))
+    bench.watch.report()
+    assert bench.watch.status.evidence == evidence
+    bench.run(5.0)
+    assert bench.built == 2
+
+
+def test_switched_off_it_watches_nothing(bench: Bench) -> None:
+    """The switch in the settings ends a running watch and keeps the next print from being watched."""
+    bench.print()
+    bench.run(30.0)
+    bench.watch.configure(Settings(enabled=False))
+    before = bench.camera.taken
+    bench.run(60.0)
+    assert bench.camera.taken == before
+    assert "switched off" in bench.watch.status.sentence
+
+
+def test_the_frames_kept_for_an_incident_are_bounded(bench: Bench) -> None:
+    """A day of large pictures never takes more memory than the bound."""
+    bench.print()
+    big = b"\xff\xd8" + bytes(EXHIBIT_BYTES // 3)
+    original = bench.camera.capture
+    bench.camera.capture = lambda: type(original())(big + b"%d\xff\xd9" % bench.camera.taken, bench.clock(), "fake")  # type: ignore[method-assign]
+    bench.detector.score = 0.95
+    bench.run(120.0)
+    exhibits = bench.incidents.opened[0].exhibits
+    assert 1 <= len(exhibits) <= 3
+    assert sum(len(exhibit.frame.jpeg) for exhibit in exhibits) <= EXHIBIT_BYTES
+
+
+def test_the_status_is_plain_json(bench: Bench) -> None:
+    """What goes to the browser holds only JSON types, and says all that the page shows."""
+    bench.print()
+    bench.run(60.0)
+    status = bench.watch.status.as_json()
+    assert status["verdict"] == "watching"
+    assert status["protection"]["level"] == "remote"
+    assert status["printer_state"] == "PRINTING"
+    assert set(status["timings_ms"]) == {"capture", "look"}

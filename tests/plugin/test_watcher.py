@@ -1,0 +1,97 @@
+"""The thread: it starts, hears events, survives what nobody could name, and ends."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from octoprint_spaghetti.core.settings import Settings
+from octoprint_spaghetti.core.words import Status, Verdict
+from octoprint_spaghetti.testing import FakeCamera, FakeDetector, FakeIncidents, FakePrinter
+from octoprint_spaghetti.watch import Parts, Watch
+from octoprint_spaghetti.watcher import INBOX_SIZE, Watcher
+
+
+def eventually(true: Callable[[], bool], seconds: float = 10.0) -> bool:
+    """Return whether something became true within a bounded time."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        if true():
+            return True
+        time.sleep(0.01)
+    return true()
+
+
+class Rig:
+    """A watcher on the real clock, with fakes at the ports."""
+
+    def __init__(self) -> None:
+        self.camera = FakeCamera(time.monotonic)
+        self.detector = FakeDetector()
+        self.printer = FakePrinter("PRINTING")
+        self.statuses: list[Status] = []
+        self.watch = Watch(
+            Settings(interval=0.5, suspect_interval=0.5),
+            build=lambda settings: Parts(self.camera, self.detector),
+            printer=self.printer,
+            incidents=FakeIncidents(),
+            publish=self.statuses.append,
+        )
+        self.watcher = Watcher(self.watch)
+
+
+@pytest.fixture
+def rig() -> Iterator[Rig]:
+    rig = Rig()
+    yield rig
+    rig.watcher.stop()
+
+
+def spaghetti_threads() -> list[str]:
+    return [thread.name for thread in threading.enumerate() if thread.name.startswith("spaghetti")]
+
+
+def test_it_looks_by_itself_and_leaves_no_thread(rig: Rig) -> None:
+    """Started, it takes pictures of a running print; stopped, its thread is gone and the line is hung up."""
+    rig.watcher.start()
+    assert eventually(lambda: rig.watcher.status.answers >= 2)
+    assert spaghetti_threads() == ["spaghetti-watcher"]
+    rig.watcher.stop()
+    assert spaghetti_threads() == []
+    assert rig.detector.closed == 1
+
+
+def test_an_error_that_nobody_could_name_does_not_end_the_watch(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The thread logs it and goes on."""
+    monkeypatch.setattr("octoprint_spaghetti.watcher.AFTER_ERROR_S", 0.05)
+    original, calls = rig.printer.job_name, []
+
+    def fail_once() -> str:
+        calls.append(1)
+        if len(calls) == 1:
+            raise RuntimeError("a bug")
+        return original()
+
+    monkeypatch.setattr(rig.printer, "job_name", fail_once)
+    rig.watcher.start()
+    assert eventually(lambda: rig.watcher.status.answers >= 1)
+
+
+def test_a_storm_of_events_is_dropped_and_the_state_found_again(rig: Rig) -> None:
+    """More events than the inbox holds block nobody; what they meant is read from the printer."""
+    started = time.monotonic()
+    for _ in range(INBOX_SIZE * 20):
+        rig.watcher.print_paused()
+        rig.watcher.print_resumed()
+    assert time.monotonic() - started < 5.0
+    rig.printer.printer_state = "OPERATIONAL"
+    rig.watcher.start()
+    assert eventually(lambda: bool(rig.statuses) and rig.watcher.status.verdict is Verdict.OFF)
+
+
+def test_stop_without_start_returns() -> None:
+    """A plugin that was never started can be shut down."""
+    Rig().watcher.stop()

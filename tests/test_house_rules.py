@@ -1,0 +1,81 @@
+"""Rules of the house that no linter knows."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+TESTS = sorted((ROOT / "tests").rglob("test_*.py"))
+
+#: What each room may import beside the standard library; see the design's table of folders.
+ROOMS = {
+    "octoprint_spaghetti/core": {"octoprint_spaghetti.core"},
+    "octoprint_spaghetti/watch.py": {"octoprint_spaghetti.core"},
+    "octoprint_spaghetti/watcher.py": {"octoprint_spaghetti.core", "octoprint_spaghetti.watch"},
+    "octoprint_spaghetti/testing.py": {"octoprint_spaghetti.core"},
+}
+THIRD_PARTY = (
+    "octoprint",
+    "flask",
+    "grpc",
+    "google",
+    "requests",
+    "numpy",
+    "cv2",
+    "onnxruntime",
+    "torch",
+    "tritonclient",
+    "inference_server",
+)
+
+
+def imports(path: Path) -> Iterator[str]:
+    """Yield the absolute names that a file imports, wherever it does."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            yield node.module
+
+
+def files(room: str) -> list[Path]:
+    path = ROOT / room
+    return sorted(path.rglob("*.py")) if path.is_dir() else [path]
+
+
+@pytest.mark.parametrize("path", TESTS, ids=[str(path.relative_to(ROOT)) for path in TESTS])
+def test_each_test_states_the_behaviour_in_a_sentence(path: Path) -> None:
+    """A test without a docstring tells nobody what is broken when it fails."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.FunctionDef) and node.name.startswith("test_"):
+            assert ast.get_docstring(node), f"{path.name}: {node.name} has no docstring"
+
+
+@pytest.mark.parametrize("room", ROOMS)
+def test_each_room_imports_only_what_it_may(room: str) -> None:
+    """The heart knows no camera, no server and no printer: its imports show it."""
+    for path in files(room):
+        for name in imports(path):
+            ours = name.startswith("octoprint_spaghetti")
+            assert not ours or any(name.startswith(allowed) for allowed in ROOMS[room]), f"{path.name} imports {name}"
+            assert ours or name.split(".")[0] not in THIRD_PARTY, f"{path.name} imports {name}"
+
+
+def test_the_server_never_imports_octoprint_or_the_plugin() -> None:
+    """The two sides meet only in protos/ and in the tensor names."""
+    for path in files("inference_server"):
+        for name in imports(path):
+            assert name.split(".")[0] not in ("octoprint", "octoprint_spaghetti"), f"{path.name} imports {name}"
+
+
+def test_there_is_one_thread_for_the_watch_and_one_for_the_stream() -> None:
+    """Every thread of the plugin has an owner that joins it."""
+    owners = [path.name for path in files("octoprint_spaghetti") if "threading.Thread(" in path.read_text(encoding="utf-8")]
+    assert owners == ["triton.py", "watcher.py"]
+    for path in files("octoprint_spaghetti"):
+        text = path.read_text(encoding="utf-8")
+        assert text.count("threading.Thread(") == text.count(".join(STOP_S)") + text.count(".join(_JOIN_S)")
