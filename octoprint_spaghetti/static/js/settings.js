@@ -156,9 +156,9 @@ $(function () {
             const report = self.report();
             if (self.trouble() || !report) return self.trouble();
             if (!report.passed) return report.steps[report.steps.length - 1].problem;
-            return _.sprintf(gettext("Everything works. %(detector)s looked at one picture of %(size)s: score %(score).2f, %(ms).0f ms in all."), {
-                detector: report.detector,
+            return _.sprintf(gettext("Everything works: one picture (%(size)s) was looked at by %(detector)s, score %(score).2f, %(ms).0f ms in all."), {
                 size: formatSize(report.bytes),
+                detector: report.detector,
                 score: report.score,
                 ms: report.steps.reduce((sum, step) => sum + step.ms, 0)
             });

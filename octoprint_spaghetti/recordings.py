@@ -1,0 +1,53 @@
+"""From a folder of pictures to what a policy can replay: numbers, times, answers."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from collections.abc import Iterable
+from pathlib import Path
+
+from octoprint_spaghetti.checking import check_picture, find_pictures
+from octoprint_spaghetti.core.errors import SettingRefused
+from octoprint_spaghetti.core.judge import Patience
+from octoprint_spaghetti.core.words import Sighting
+from octoprint_spaghetti.watch import Detector
+
+
+def sightings(folder: Path, detector: Detector, interval: float) -> tuple[list[tuple[int, Sighting]], list[str]]:
+    """Look at every picture of a folder, one each ``interval`` seconds; return numbered sightings, and problems in words.
+
+    A picture that cannot be looked at leaves a gap in time, as it would have in the print.
+    """
+    frames, problems = [], []
+    for place, file in enumerate(sorted(find_pictures([folder]), key=_natural)):
+        checked = check_picture(file, detector)
+        if checked.answer is None:
+            problems.append(checked.problem)
+        else:
+            frames.append((_number(file, place), Sighting(place * interval, checked.answer)))
+    return frames, problems
+
+
+def changed_patience(changes: Iterable[str]) -> Patience:
+    """Return the judge's numbers with ``name=value`` changes; raises :class:`SettingRefused`."""
+    types = {name: type(value) for name, value in dataclasses.asdict(Patience()).items()}
+    values = {}
+    for change in changes:
+        name, _, value = change.partition("=")
+        if name not in types:
+            raise SettingRefused(name, f"The judge has no number named {name!r}; it has {', '.join(types)}.")
+        try:
+            values[name] = types[name](value)
+        except ValueError:
+            raise SettingRefused(name, f"{name} must be a number, not {value!r}.") from None
+    return dataclasses.replace(Patience(), **values)
+
+
+def _number(file: Path, place: int) -> int:
+    digits = re.search(r"(\d+)$", file.stem)
+    return int(digits[1]) if digits else place + 1
+
+
+def _natural(file: Path) -> list[tuple[int, str]]:
+    return [(int(part), "") if part.isdigit() else (-1, part) for part in re.split(r"(\d+)", str(file)) if part]
