@@ -15,10 +15,10 @@ from octoprint_spaghetti.core.words import Answer, Detection, Frame, Heatmap, In
 PLAIN_SCENE = Scene(brightness=0.5, contrast=0.5, sharpness=0.5)
 
 
-def answer(score: float, *, box: Box | None = None, detector: str = "fake") -> Answer:
+def answer(score: float, *, box: Box | None = None, scene: Scene = PLAIN_SCENE, detector: str = "fake") -> Answer:
     """Return an answer with that frame score, and one detection when a box is given."""
     detections = () if box is None else (Detection(box, score, "spaghetti"),)
-    return Answer(score, detections, PLAIN_SCENE, Heatmap(1, 1, bytes([round(255 * score)])), b"", detector)
+    return Answer(score, detections, scene, Heatmap(1, 1, bytes([round(255 * score)])), b"", detector)
 
 
 @dataclass
@@ -60,10 +60,11 @@ class FakeCamera:
 
 @dataclass
 class FakeDetector:
-    """Answers with ``score``, or raises ``trouble``."""
+    """Answers with ``score`` and ``scene``, or raises ``trouble``."""
 
     score: float = 0.0
     trouble: DetectorError | None = None
+    scene: Scene = PLAIN_SCENE
     level: ProtectionLevel = ProtectionLevel.REMOTE
     looked: list[Frame] = field(default_factory=list)
     closed: int = 0
@@ -73,7 +74,7 @@ class FakeDetector:
         self.looked.append(frame)
         if self.trouble is not None:
             raise self.trouble
-        return answer(self.score)
+        return answer(self.score, scene=self.scene)
 
     def check(self) -> None:
         """Raise the trouble, if there is one."""

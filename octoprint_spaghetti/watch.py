@@ -13,7 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
-from octoprint_spaghetti.core import judge
+from octoprint_spaghetti.core import judge, scene_health
 from octoprint_spaghetti.core.errors import CameraError, DetectorError, EvidenceError, PrinterError
 from octoprint_spaghetti.core.judge import Belief, Patience
 from octoprint_spaghetti.core.settings import Settings
@@ -106,15 +106,16 @@ class Parts:
 class Job:
     """What is remembered of the print that is watched, beside the belief.
 
-    ``last_sighting_at`` monotonic seconds of the newest judged frame (the print's start before the first);
-    ``trouble`` why no newer one came; ``blind`` is true once that was said; ``unchanged_since`` when the camera began
-    to repeat itself; ``ordered_at`` when a pause was ordered that is waited for, ``attempts`` how often it was ordered
-    without OctoPrint confirming it.
+    ``last_sighting_at`` monotonic seconds of the newest judged frame (the print's start before the first); ``trouble``
+    why no newer one came; ``unfit`` why the last picture could not be judged; ``blind`` is true once that was said;
+    ``unchanged_since`` when the camera began to repeat itself; ``ordered_at`` when a pause was ordered that is waited
+    for, ``attempts`` how often it was ordered without OctoPrint confirming it.
     """
 
     belief: Belief
     last_sighting_at: float
     trouble: str = ""
+    unfit: str = ""
     blind: bool = False
     digest: bytes = b""
     unchanged_since: float | None = None
@@ -274,12 +275,14 @@ class Watch:
     def _see(
         self, job: Job, frame: Frame, answer: Answer, level: ProtectionLevel, timings: tuple[tuple[str, float], ...]
     ) -> None:
-        belief = judge.advance(job.belief, Sighting(frame.captured_at, answer), self._patience())
+        unfit = scene_health.problem(answer.scene)
+        seen = Sighting(frame.captured_at, answer)
         self._job = replace(
             job,
-            belief=belief,
-            last_sighting_at=frame.captured_at,
-            trouble="",
+            belief=job.belief if unfit else judge.advance(job.belief, seen, self._patience()),
+            last_sighting_at=job.last_sighting_at if unfit else frame.captured_at,
+            trouble=unfit,
+            unfit=unfit,
             digest=frame.digest,
             unchanged_since=None,
             exhibits=_bounded((*job.exhibits, Exhibit(frame, answer))),
@@ -294,8 +297,9 @@ class Watch:
             timings_ms=timings,
             picture_number=self.status.picture_number + 1,
         )
-        self._protect(level, "")
-        if judge.may_act(belief, frame.captured_at, self._patience()):
+        if not unfit:
+            self._protect(level, "")
+        if not unfit and judge.may_act(self._job.belief, frame.captured_at, self._patience()):
             self._act(self._job)
 
     def _is_repeated(self, job: Job, frame: Frame) -> bool:
@@ -304,11 +308,13 @@ class Watch:
             return False
         since = job.unchanged_since if job.unchanged_since is not None else frame.captured_at
         frozen = frame.captured_at - since >= FROZEN_AFTER_S
+        stale = f"The camera has sent the same picture for {frame.captured_at - since:.0f} s; restart it." if frozen else ""
+        trouble = stale or job.unfit
         self._job = replace(
             job,
             unchanged_since=since,
-            trouble=f"The camera has sent the same picture for {frame.captured_at - since:.0f} s; restart it." if frozen else "",
-            last_sighting_at=job.last_sighting_at if frozen else frame.captured_at,
+            trouble=trouble,
+            last_sighting_at=job.last_sighting_at if trouble else frame.captured_at,
         )
         return True
 

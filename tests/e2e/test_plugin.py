@@ -122,6 +122,7 @@ def test_the_test_button_refuses_a_value_out_of_range(octoprint: OctoPrintServer
         pytest.param(Mode.TRICKLE, "more than 6 s", id="a trickle"),
         pytest.param(Mode.HANG, "hangs", id="a camera that hangs"),
         pytest.param(Mode.HTTP500, "status 500", id="status 500"),
+        pytest.param(Mode.BLACK, "too dark", id="the lamp is off"),
     ],
 )
 def test_a_camera_that_misbehaves_is_named_and_the_print_goes_on(

@@ -8,8 +8,8 @@ import pytest
 
 from octoprint_spaghetti.core.errors import CameraUnreachable, DetectorMissing, PrinterError, ServerUnreachable
 from octoprint_spaghetti.core.settings import Settings
-from octoprint_spaghetti.core.words import Notice, NoticeKind, ProtectionLevel, Status, Verdict
-from octoprint_spaghetti.testing import FakeCamera, FakeClock, FakeDetector, FakeIncidents, FakePrinter
+from octoprint_spaghetti.core.words import Notice, NoticeKind, ProtectionLevel, Scene, Status, Verdict
+from octoprint_spaghetti.testing import PLAIN_SCENE, FakeCamera, FakeClock, FakeDetector, FakeIncidents, FakePrinter
 from octoprint_spaghetti.watch import EXHIBIT_BYTES, FROZEN_AFTER_S, PAUSE_ATTEMPTS, PAUSE_PATIENCE_S, Parts, Watch
 
 SETTINGS = Settings(interval=5.0, suspect_interval=2.0, warm_up=20.0)
@@ -196,6 +196,24 @@ def test_a_frozen_camera_is_blindness(bench: Bench) -> None:
     bench.camera.frozen = False
     bench.run(20.0)
     assert bench.watch.status.verdict is Verdict.WATCHING
+
+
+def test_a_dark_picture_is_no_evidence_for_or_against(bench: Bench) -> None:
+    """The lamp goes off in the middle of a failure: nothing is decided, it is said, and the light brings the pause."""
+    bench.print()
+    bench.run(60.0)
+    bench.detector.score = 0.95
+    bench.run(20.0)
+    evidence = bench.watch.status.evidence
+    bench.detector.scene = Scene(brightness=0.01, contrast=0.01, sharpness=0.1)
+    bench.run(120.0)
+    assert bench.watch.status.verdict is Verdict.BLIND
+    assert "switch a light on" in bench.watch.status.sentence
+    assert bench.watch.status.evidence == evidence
+    assert bench.printer.pauses == 0
+    bench.detector.scene = PLAIN_SCENE
+    bench.run(30.0)
+    assert bench.printer.pauses == 1
 
 
 def test_the_same_file_twice_is_looked_at_once(bench: Bench) -> None:
