@@ -14,8 +14,9 @@ from octoprint_spaghetti.checking import Checked, check_picture, find_pictures, 
 from octoprint_spaghetti.core.errors import SpaghettiError
 from octoprint_spaghetti.core.replay import Outcome, obico_policy, replay, spaghetti_policy
 from octoprint_spaghetti.core.settings import Settings, check
+from octoprint_spaghetti.core.words import Sighting
 from octoprint_spaghetti.parts import build_detector
-from octoprint_spaghetti.recordings import changed_patience, sightings
+from octoprint_spaghetti.recordings import changed_patience, sightings, traced
 from octoprint_spaghetti.watch import Detector
 
 
@@ -64,7 +65,7 @@ def check_command(
 
 
 @main.command("replay")
-@click.argument("folder", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.argument("recording", type=click.Path(exists=True, path_type=Path))
 @click.option(
     "--interval", default=5.0, show_default=True, type=click.FloatRange(0.1, 3600.0), help="Seconds between two pictures."
 )
@@ -81,29 +82,34 @@ def check_command(
 )
 @click.option("--json", "as_json", is_flag=True, help="One JSON document instead of lines.")
 def replay_command(
-    folder: Path, interval: float, policy: str, server: str | None, changes: tuple[str, ...], as_json: bool
+    recording: Path, interval: float, policy: str, server: str | None, changes: tuple[str, ...], as_json: bool
 ) -> None:
-    """Say when a print would have been paused, from a folder of time-ordered pictures of it.
+    """Say when a print would have been paused, from a folder of time-ordered pictures or the trace of a watched print.
 
-    Frames are numbered by the digits at the end of their names, or by their place. The first picture is taken to be of
-    a print that already extrudes.
+    Frames are numbered by the digits at the end of their names, or by their place. The first picture of a folder is
+    taken to be of a print that already extrudes.
     """
     try:
         patience = changed_patience(changes)
-        detector = _detector(server, None)
+        frames = traced(recording) if recording.is_file() else _looked_at(recording, server, interval)
     except SpaghettiError as error:
         raise _Unusable(str(error)) from error
+    if not frames:
+        raise _Unusable(f"{recording} holds nothing that could be looked at.")
+    rule = spaghetti_policy(patience, frames[0][1].at) if policy == "spaghetti" else obico_policy()
+    outcome = replay(policy, rule, frames)
+    click.echo(json.dumps(outcome.as_json()) if as_json else "\n".join(_told(outcome)))
+
+
+def _looked_at(folder: Path, server: str | None, interval: float) -> list[tuple[int, Sighting]]:
+    detector = _detector(server, None)
     try:
         frames, problems = sightings(folder, detector, interval)
     finally:
         detector.close()
     for problem in problems:
         click.echo(f"left out: {problem}", err=True)
-    if not frames:
-        raise _Unusable(f"{folder} holds no picture that could be looked at.")
-    rule = spaghetti_policy(patience, frames[0][1].at) if policy == "spaghetti" else obico_policy()
-    outcome = replay(policy, rule, frames)
-    click.echo(json.dumps(outcome.as_json()) if as_json else "\n".join(_told(outcome)))
+    return frames
 
 
 def _told(outcome: Outcome) -> Iterator[str]:

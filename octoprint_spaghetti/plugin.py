@@ -13,6 +13,7 @@ from octoprint.events import Events
 
 from octoprint_spaghetti.adapters.incidents import IncidentFolder
 from octoprint_spaghetti.adapters.octoprint_printer import OctoPrintPrinter
+from octoprint_spaghetti.adapters.traces import TraceFolder
 from octoprint_spaghetti.api import Api
 from octoprint_spaghetti.core.settings import Settings, accept
 from octoprint_spaghetti.core.words import Notice, NoticeKind, Status
@@ -48,6 +49,7 @@ class SpaghettiPlugin(
             build=build_parts,
             printer=OctoPrintPrinter(self._printer),
             incidents=self.incidents,
+            traces=TraceFolder(Path(self.get_plugin_data_folder()) / "traces", settings.traces_kept),
             publish=self._publish,
             notify=self._notify,
             logger=self._logger,

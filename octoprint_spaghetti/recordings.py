@@ -1,4 +1,4 @@
-"""From a folder of pictures to what a policy can replay: numbers, times, answers."""
+"""From a folder of pictures, or the trace of a print, to what a policy can replay: numbers, times, answers."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterable
 from pathlib import Path
 
+from octoprint_spaghetti.adapters.traces import read_trace
 from octoprint_spaghetti.checking import check_picture, find_pictures
 from octoprint_spaghetti.core.errors import SettingRefused
 from octoprint_spaghetti.core.judge import Patience
@@ -27,6 +28,11 @@ def sightings(folder: Path, detector: Detector, interval: float) -> tuple[list[t
         else:
             frames.append((_number(file, place), Sighting(place * interval, checked.answer)))
     return frames, problems
+
+
+def traced(file: Path) -> list[tuple[int, Sighting]]:
+    """Return the numbered sightings of a trace that the plugin wrote; raises :class:`EvidenceError`."""
+    return list(enumerate(read_trace(file), 1))
 
 
 def changed_patience(changes: Iterable[str]) -> Patience:

@@ -1,4 +1,4 @@
-"""Fakes for the four ports of the watch, for tests and for people who write their own parts.
+"""Fakes for the ports of the watch, for tests and for people who write their own parts.
 
 They do what the port's docstring says and nothing else, and stand in for no part that an end-to-end test is about.
 """
@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 from octoprint_spaghetti.core.errors import CameraError, DetectorError, EvidenceError, PrinterError
 from octoprint_spaghetti.core.geometry import Box
-from octoprint_spaghetti.core.words import Answer, Detection, Frame, Heatmap, Incident, ProtectionLevel, Scene
+from octoprint_spaghetti.core.words import Answer, Detection, Frame, Heatmap, Incident, ProtectionLevel, Scene, Sighting
 
 PLAIN_SCENE = Scene(brightness=0.5, contrast=0.5, sharpness=0.5)
 
@@ -129,3 +129,29 @@ class FakeIncidents:
         if self.full:
             raise EvidenceError("The incident could not be updated.")
         self.notes.append((incident_id, state))
+
+
+@dataclass
+class FakeTraces:
+    """Keeps traces in memory; ``full`` stands for a full disk."""
+
+    begun: list[str] = field(default_factory=list)
+    rows: list[Sighting] = field(default_factory=list)
+    ended: int = 0
+    full: bool = False
+
+    def begin(self, print_name: str, at: float, wall: float) -> None:
+        """Keep the name."""
+        if self.full:
+            raise EvidenceError("The trace of this print cannot be written (No space left on device).")
+        self.begun.append(print_name)
+
+    def add(self, sighting: Sighting) -> None:
+        """Keep the sighting."""
+        if self.full:
+            raise EvidenceError("The trace of this print cannot be written (No space left on device).")
+        self.rows.append(sighting)
+
+    def end(self) -> None:
+        """Count it."""
+        self.ended += 1

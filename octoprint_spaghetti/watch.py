@@ -1,6 +1,6 @@
 """The watch over one print, without thread or waiting: take a picture, ask the detector, judge, pause.
 
-``watcher.py`` runs it on its one thread. Everything it knows of the outside comes through the four ports below;
+``watcher.py`` runs it on its one thread. Everything it knows of the outside comes through the ports below;
 ``parts.py`` and ``plugin.py`` plug the real ones in, ``testing.py`` ships fakes.
 """
 
@@ -94,6 +94,19 @@ class Incidents(Protocol):
         """Add a state (``acted``, ``failed``, ``closed``) with its Unix time. Raises :class:`EvidenceError`."""
 
 
+class Traces(Protocol):
+    """Keeps what was seen, frame by frame."""
+
+    def begin(self, print_name: str, at: float, wall: float) -> None:
+        """Begin the trace of a print at monotonic second ``at``, Unix time ``wall``. Raises :class:`EvidenceError`."""
+
+    def add(self, sighting: Sighting) -> None:
+        """Add a sighting. Raises :class:`EvidenceError`, once."""
+
+    def end(self) -> None:
+        """Close the trace, if one has begun."""
+
+
 @dataclass(frozen=True)
 class Parts:
     """What the watch works with under one set of settings."""
@@ -140,6 +153,7 @@ class Watch:
         build: Callable[[Settings], Parts],
         printer: Printer,
         incidents: Incidents,
+        traces: Traces,
         publish: Callable[[Status], None] = lambda status: None,
         notify: Callable[[Notice], None] = lambda notice: None,
         monotonic: Callable[[], float] = time.monotonic,
@@ -151,6 +165,7 @@ class Watch:
         self._build = build
         self._printer = printer
         self._incidents = incidents
+        self._traces = traces
         self._publish = publish
         self._notify = notify
         self._monotonic = monotonic
@@ -197,7 +212,9 @@ class Watch:
         unseen = Protection(ProtectionLevel.UNPROTECTED, now, "No picture has been looked at yet.")
         self.status = Status(protection=unseen, picture_number=self.status.picture_number)
         self._due = now
-        self._logger.info("Watching %r.", self._printer.job_name())
+        name = self._printer.job_name()
+        self._logger.info("Watching %r.", name)
+        self._written(lambda: self._traces.begin(name, now, self._wall()))
 
     def end(self) -> None:
         """Close the watch over a job that is done, cancelled or failed; hang up."""
@@ -209,6 +226,7 @@ class Watch:
             "The watch over this print has ended: %d pictures, %d answers.", self.status.frames_sent, self.status.answers
         )
         self._job = None
+        self._traces.end()
         self._close_parts()
 
     def _follow(self, state: str) -> None:
@@ -287,6 +305,7 @@ class Watch:
             unchanged_since=None,
             exhibits=_bounded((*job.exhibits, Exhibit(frame, answer))),
         )
+        self._written(lambda: self._traces.add(seen))
         self.picture = frame
         self.status = replace(
             self.status,
@@ -403,8 +422,12 @@ class Watch:
         self.status = replace(self.status, incident=incident_id, incident_folder=folder)
 
     def _record(self, incident_id: str, state: str) -> None:
+        self._written(lambda: self._incidents.note(incident_id, state, self._wall()))
+
+    def _written(self, write: Callable[[], None]) -> None:
+        """Write evidence; a disk that is full or read-only is a line in the log and never in the way of the watch."""
         try:
-            self._incidents.note(incident_id, state, self._wall())
+            write()
         except EvidenceError as error:
             self._logger.error("%s", error)
 

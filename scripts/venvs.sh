@@ -66,7 +66,7 @@ install_tests() {
     $pip --editable ".[edge,demo,test]" >&2
   } || return 1
   # torch is large and exists for fewer systems; the tests that train are skipped without it.
-  $pip --editable ".[train]" >&2 || say "Without torch; tests that train are skipped."
+  [ -n "${SPAGHETTI_WITHOUT_TORCH-}" ] || $pip --editable ".[train]" >&2 || say "Without torch; tests that train are skipped."
 }
 
 # system_packages PROGRAM...: install Debian packages for programs that are not there, where that is allowed; else name them.

@@ -48,3 +48,8 @@ def iou(a: Box, b: Box) -> float:
     """Return intersection over union, 0 (apart) to 1 (the same box)."""
     both = intersection(a, b)
     return both / (a.area + b.area - both)
+
+
+def covered(a: Box, b: Box) -> float:
+    """Return the share of the smaller box that the larger one covers, 0 to 1."""
+    return intersection(a, b) / min(a.area, b.area)

@@ -10,7 +10,8 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, replace
 
-from octoprint_spaghetti.core.words import Sighting, Verdict
+from octoprint_spaghetti.core.geometry import Box, covered
+from octoprint_spaghetti.core.words import Answer, Sighting, Verdict
 
 
 @dataclass(frozen=True)
@@ -28,6 +29,9 @@ class Patience:
     window: float = 60.0  # how far back frames are counted
     distinct_frames: int = 5  # that many recent frames must be hits before anything is done
     hit_share: float = 0.6  # and that share of the frames since the suspicion began
+    place_at: float = 0.2  # confidence of a box that says where: lower than a hit, for a growing tangle is many faint boxes
+    place_overlap: float = 0.3  # of the smaller box: the same place, however much the tangle has grown since
+    place_share: float = 0.5  # that share of the hits must be in one place; a toolhead, a cable, a hand move on
     longest_step: float = 10.0  # a gap between frames counts as this at most: frames that were lost are no evidence
     warm_up: float = 20.0  # after extrusion began: purge lines and brushes look like spaghetti
     unseen_extrusion: float = 300.0  # warm-up ends this long after the start even if no extrusion was seen (SD prints)
@@ -38,12 +42,17 @@ class Patience:
     cooldown: float = 900.0  # between two actions in one print
 
 
+#: Boxes of a frame that are remembered; a tangle seldom falls into more parts.
+_MOST_PLACES = 5
+
+
 @dataclass(frozen=True)
 class Glance:
-    """What is remembered of one recent frame: when, and its score."""
+    """What is remembered of one recent frame: when, its score, and the places of its boxes."""
 
     at: float
     score: float
+    places: tuple[Box, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -108,7 +117,10 @@ def advance(belief: Belief, sighting: Sighting, patience: Patience) -> Belief:
     step = min(at - belief.last_at, patience.longest_step) if belief.last_at is not None else 0.0
     weight = 1.0 - math.exp(-step / patience.time_constant)
     evidence = belief.evidence + weight * (score - belief.evidence)
-    recent = (*(glance for glance in belief.recent if glance.at > at - patience.window), Glance(at, score))
+    recent = (
+        *(glance for glance in belief.recent if glance.at > at - patience.window),
+        Glance(at, score, _places(sighting.answer, patience)),
+    )
     seen = replace(
         belief, last_at=at, evidence=evidence, recent=recent, suspect_since=_suspect_since(belief, at, evidence, patience)
     )
@@ -143,7 +155,8 @@ def explain(belief: Belief, patience: Patience) -> str:
     hits = sum(glance.score >= patience.hit_at for glance in belief.recent)
     level = failing_level(belief, belief.last_at or belief.started_at, patience)
     return (
-        f"Spaghetti in {hits} of {len(belief.recent)} pictures of the last {patience.window:.0f} s; "
+        f"Spaghetti in {hits} of {len(belief.recent)} pictures of the last {patience.window:.0f} s, "
+        f"{same_place(belief, patience)} of them in the same place; "
         f"evidence {belief.evidence:.2f}, suspect at {patience.suspect_at:.2f}, failing at {level:.2f}."
     )
 
@@ -160,8 +173,27 @@ def _verdict(belief: Belief, at: float, patience: Patience) -> Verdict:
     return Verdict.FAILING if _sustained(belief, at, patience) else Verdict.SUSPECT
 
 
+def same_place(belief: Belief, patience: Patience) -> int:
+    """Return how many of the recent hits are in the place of the newest one.
+
+    Hits without any box (a server that only scores) all count: nothing speaks for another place.
+    """
+    hits = [glance for glance in belief.recent if glance.score >= patience.hit_at]
+    if not hits or not any(glance.places for glance in hits):
+        return len(hits)
+    return max((_hits_at(place, hits, patience) for place in hits[-1].places), default=0)
+
+
+def _hits_at(place: Box, hits: list[Glance], patience: Patience) -> int:
+    return sum(any(covered(place, other) >= patience.place_overlap for other in glance.places) for glance in hits)
+
+
+def _places(answer: Answer, patience: Patience) -> tuple[Box, ...]:
+    return tuple(detection.box for detection in answer.detections[:_MOST_PLACES] if detection.confidence >= patience.place_at)
+
+
 def _sustained(belief: Belief, at: float, patience: Patience) -> bool:
-    """Return whether enough evidence, enough distinct frames, and enough agreement among them came together."""
+    """Return whether enough evidence, distinct frames, agreement among them and one place came together."""
     if belief.resumed_at is not None and at < belief.resumed_at + patience.resume_grace:
         return False
     hits = sum(glance.score >= patience.hit_at for glance in belief.recent)
@@ -171,4 +203,5 @@ def _sustained(belief: Belief, at: float, patience: Patience) -> bool:
         belief.evidence >= failing_level(belief, at, patience)
         and hits >= patience.distinct_frames
         and agreeing >= patience.hit_share * len(since)
+        and same_place(belief, patience) >= patience.place_share * hits
     )

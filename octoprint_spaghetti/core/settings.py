@@ -144,6 +144,9 @@ class Settings:
     action: str = _setting("pause", Choice(("pause", "notify")), "What a sustained failure does: pause the print, or only tell.")
     local_model: str = _setting("", Text(1000), "Path of an ONNX model for the local detector; empty: the one shipped.")
     incidents_kept: int = _setting(50, Number(1, 1000, "incidents"), "Older incidents are deleted beyond this number.")
+    traces_kept: int = _setting(
+        100, Number(1, 1000, "prints"), "Older records of prints, half a MB a day each, are deleted beyond it."
+    )
 
     @classmethod
     def defaults(cls) -> dict[str, Any]:

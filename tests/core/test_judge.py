@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from octoprint_spaghetti.core import judge
+from octoprint_spaghetti.core.geometry import Box
 from octoprint_spaghetti.core.judge import Belief, Patience
 from octoprint_spaghetti.core.words import Sighting, Verdict
 from octoprint_spaghetti.testing import answer
@@ -77,6 +78,28 @@ def test_frames_that_were_lost_are_no_evidence() -> None:
     near = watch(printing(), [1.0, 1.0], FIRST_JUDGED, PATIENCE.longest_step)
     assert apart.evidence == pytest.approx(near.evidence)
     assert apart.verdict is not Verdict.FAILING
+
+
+def test_hits_that_jump_about_fail_no_print() -> None:
+    """A cable or a toolhead that looks like spaghetti in ever other places is suspect, never failing."""
+    corners = [Box(x, y, x + 0.1, y + 0.1) for x, y in ((0.0, 0.0), (0.8, 0.0), (0.0, 0.8), (0.8, 0.8))]
+    belief = printing()
+    for number in range(120):
+        seen = Sighting(FIRST_JUDGED + number * 2.0, answer(0.9, box=corners[number % 4]))
+        belief = judge.advance(belief, seen, PATIENCE)
+        assert belief.verdict is not Verdict.FAILING
+
+
+def test_a_tangle_that_grows_stays_in_its_place() -> None:
+    """From a tenth of the picture to half of it, the boxes are one place, and the print fails as fast as any."""
+    belief, failed_after = printing(), None
+    for number in range(40):
+        size = 0.1 + 0.01 * number
+        box = Box(0.5 - size / 2, 0.6 - size / 2, 0.5 + size / 2, 0.6 + size / 2)
+        belief = judge.advance(belief, Sighting(FIRST_JUDGED + number * 2.0, answer(0.95 if number else 0.0, box=box)), PATIENCE)
+        if failed_after is None and belief.verdict is Verdict.FAILING:
+            failed_after = number * 2.0
+    assert failed_after == seconds_to_failing([0.0] + [0.95] * 60, 2.0)
 
 
 def test_few_distinct_frames_never_fail_a_print() -> None:

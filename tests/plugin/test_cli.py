@@ -68,3 +68,21 @@ def test_bad_arguments_get_a_sentence(folder: Path, arguments: list[str], said: 
     result = CliRunner().invoke(main, ["check", str(folder), *named])
     assert result.exit_code == 2
     assert said in result.output
+
+
+def test_a_folder_is_replayed_in_simulated_time(folder: Path) -> None:
+    """The timeline has a moment per picture, spaced by the interval, and a calm folder is never paused."""
+    result = CliRunner().invoke(main, ["replay", str(folder), "--interval", "7", "--json"])
+    outcome = json.loads(result.stdout)
+    assert result.exit_code == 0, result.output
+    assert [moment["at"] for moment in outcome["timeline"]] == [0.0, 7.0, 14.0]
+    assert outcome["paused_at_frame"] is None
+    assert outcome["policy"] == "spaghetti"
+
+
+def test_a_number_of_the_judge_can_be_changed_for_a_replay(folder: Path) -> None:
+    """--set names the numbers that exist, and refuses what is none."""
+    assert CliRunner().invoke(main, ["replay", str(folder), "--set", "failing_at=0.6"]).exit_code == 0
+    result = CliRunner().invoke(main, ["replay", str(folder), "--set", "patience=1"])
+    assert result.exit_code == 2
+    assert "failing_at" in result.output

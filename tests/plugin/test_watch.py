@@ -9,7 +9,7 @@ import pytest
 from octoprint_spaghetti.core.errors import CameraUnreachable, DetectorMissing, PrinterError, ServerUnreachable
 from octoprint_spaghetti.core.settings import Settings
 from octoprint_spaghetti.core.words import Notice, NoticeKind, ProtectionLevel, Scene, Status, Verdict
-from octoprint_spaghetti.testing import PLAIN_SCENE, FakeCamera, FakeClock, FakeDetector, FakeIncidents, FakePrinter
+from octoprint_spaghetti.testing import PLAIN_SCENE, FakeCamera, FakeClock, FakeDetector, FakeIncidents, FakePrinter, FakeTraces
 from octoprint_spaghetti.watch import EXHIBIT_BYTES, FROZEN_AFTER_S, PAUSE_ATTEMPTS, PAUSE_PATIENCE_S, Parts, Watch
 
 SETTINGS = Settings(interval=5.0, suspect_interval=2.0, warm_up=20.0)
@@ -24,6 +24,7 @@ class Bench:
     detector: FakeDetector = field(default_factory=FakeDetector)
     printer: FakePrinter = field(default_factory=FakePrinter)
     incidents: FakeIncidents = field(default_factory=FakeIncidents)
+    traces: FakeTraces = field(default_factory=FakeTraces)
     notices: list[Notice] = field(default_factory=list)
     published: list[Status] = field(default_factory=list)
     built: int = 0
@@ -35,6 +36,7 @@ class Bench:
             build=self.build,
             printer=self.printer,
             incidents=self.incidents,
+            traces=self.traces,
             publish=self.published.append,
             notify=self.notices.append,
             monotonic=self.clock,
@@ -83,6 +85,7 @@ def test_a_good_print_is_watched_to_its_end_and_never_paused(bench: Bench) -> No
     assert bench.watch.status.protection.level is ProtectionLevel.REMOTE
     assert bench.camera.taken == pytest.approx(720, abs=2)
     bench.watch.end()
+    assert (bench.traces.begun, len(bench.traces.rows)) == (["benchy.gcode"], bench.watch.status.answers)
     assert (bench.printer.pauses, bench.notices) == (0, [])
     assert (bench.detector.closed, bench.camera.closed) == (1, 1)
 
@@ -251,6 +254,7 @@ def test_a_pause_that_cannot_be_ordered_does_not_end_the_watch(bench: Bench) -> 
 def test_a_full_disk_does_not_keep_a_failing_print_from_being_paused(bench: Bench) -> None:
     """The printer is moved first; evidence that cannot be written is only a line in the log."""
     bench.incidents.full = True
+    bench.traces.full = True
     bench.print()
     bench.detector.score = 0.95
     bench.run(60.0)
@@ -281,7 +285,9 @@ def test_a_missing_library_is_said_and_tried_again(bench: Bench) -> None:
     def refuse(settings: Settings) -> Parts:
         raise DetectorMissing("grpcio is missing.")
 
-    watch = Watch(SETTINGS, build=refuse, printer=bench.printer, incidents=bench.incidents, monotonic=bench.clock)
+    watch = Watch(
+        SETTINGS, build=refuse, printer=bench.printer, incidents=bench.incidents, traces=bench.traces, monotonic=bench.clock
+    )
     for _ in range(6):
         watch.tick()
         bench.clock.forward(5.0)

@@ -10,7 +10,7 @@ import pytest
 
 from octoprint_spaghetti.core.settings import Settings
 from octoprint_spaghetti.core.words import Status, Verdict
-from octoprint_spaghetti.testing import FakeCamera, FakeDetector, FakeIncidents, FakePrinter
+from octoprint_spaghetti.testing import FakeCamera, FakeDetector, FakeIncidents, FakePrinter, FakeTraces
 from octoprint_spaghetti.watch import Parts, Watch
 from octoprint_spaghetti.watcher import INBOX_SIZE, Watcher
 
@@ -38,6 +38,7 @@ class Rig:
             build=lambda settings: Parts(self.camera, self.detector),
             printer=self.printer,
             incidents=FakeIncidents(),
+            traces=FakeTraces(),
             publish=self.statuses.append,
         )
         self.watcher = Watcher(self.watch)
