@@ -10,7 +10,7 @@ from typing import Any
 from octoprint_spaghetti.core.errors import SpaghettiError
 from octoprint_spaghetti.core.settings import Settings
 from octoprint_spaghetti.core.words import Answer, Frame, as_json
-from octoprint_spaghetti.watch import Parts
+from octoprint_spaghetti.ports import Parts
 
 
 @dataclass(frozen=True)

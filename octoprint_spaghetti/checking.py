@@ -11,7 +11,7 @@ from typing import Any
 from octoprint_spaghetti.core.errors import PictureUnusable, SpaghettiError
 from octoprint_spaghetti.core.jpeg import check_jpeg
 from octoprint_spaghetti.core.words import Answer, Frame, as_json
-from octoprint_spaghetti.watch import Detector
+from octoprint_spaghetti.ports import Detector
 
 _JPEG = {".jpg", ".jpeg"}
 _OTHERS = {".png", ".webp", ".bmp"}

@@ -16,8 +16,8 @@ from octoprint_spaghetti.core.replay import Outcome, obico_policy, replay, spagh
 from octoprint_spaghetti.core.settings import Settings, check
 from octoprint_spaghetti.core.words import Sighting
 from octoprint_spaghetti.parts import build_detector
+from octoprint_spaghetti.ports import Detector
 from octoprint_spaghetti.recordings import changed_patience, sightings, traced
-from octoprint_spaghetti.watch import Detector
 
 
 @click.group()

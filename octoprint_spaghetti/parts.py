@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from octoprint_spaghetti.core.errors import DetectorMissing
 from octoprint_spaghetti.core.settings import Settings
-from octoprint_spaghetti.watch import Detector, Parts
+from octoprint_spaghetti.ports import Detector, Parts
 
 
 def build_parts(settings: Settings) -> Parts:

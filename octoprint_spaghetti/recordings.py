@@ -12,7 +12,7 @@ from octoprint_spaghetti.checking import check_picture, find_pictures
 from octoprint_spaghetti.core.errors import SettingRefused
 from octoprint_spaghetti.core.judge import Patience
 from octoprint_spaghetti.core.words import Sighting
-from octoprint_spaghetti.watch import Detector
+from octoprint_spaghetti.ports import Detector
 
 
 def sightings(folder: Path, detector: Detector, interval: float) -> tuple[list[tuple[int, Sighting]], list[str]]:

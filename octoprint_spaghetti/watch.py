@@ -1,7 +1,7 @@
 """The watch over one print, without thread or waiting: take a picture, ask the detector, judge, pause.
 
-``watcher.py`` runs it on its one thread. Everything it knows of the outside comes through the ports below;
-``parts.py`` and ``plugin.py`` plug the real ones in, ``testing.py`` ships fakes.
+``watcher.py`` runs it on its one thread. Everything it knows of the outside comes through ``ports.py``;
+``parts.py`` and ``plugin.py`` plug the real parts in, ``testing.py`` ships fakes.
 """
 
 from __future__ import annotations
@@ -11,9 +11,9 @@ import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from typing import Protocol
 
 from octoprint_spaghetti.core import judge, scene_health
+from octoprint_spaghetti.core.coverage import Coverage
 from octoprint_spaghetti.core.errors import CameraError, DetectorError, EvidenceError, PrinterError
 from octoprint_spaghetti.core.judge import Belief, Patience
 from octoprint_spaghetti.core.settings import Settings
@@ -30,6 +30,7 @@ from octoprint_spaghetti.core.words import (
     Status,
     Verdict,
 )
+from octoprint_spaghetti.ports import Incidents, Parts, Printer, Traces
 
 #: While idle the printer's state is asked this often, in case an event was lost.
 IDLE_POLL_S = 5.0
@@ -46,75 +47,6 @@ PRINTING_STATES = frozenset({"STARTING", "PRINTING", "RESUMING"})
 STANDING_STATES = frozenset({"PAUSING", "PAUSED"})
 
 
-class Camera(Protocol):
-    """Takes pictures of the print."""
-
-    def capture(self) -> Frame:
-        """Return a whole JPEG; may block until the camera's deadline. Raises :class:`CameraError`."""
-
-    def close(self) -> None:
-        """Let go of the camera."""
-
-
-class Detector(Protocol):
-    """Looks at pictures."""
-
-    level: ProtectionLevel
-
-    def look(self, frame: Frame) -> Answer:
-        """Return what is seen in the frame; may block until the frame's deadline. Raises :class:`DetectorError`."""
-
-    def check(self) -> None:
-        """Raise the :class:`DetectorError` that says why it could not look, if it could not."""
-
-    def close(self) -> None:
-        """Hang up; no thread is left behind."""
-
-
-class Printer(Protocol):
-    """Moves the printer."""
-
-    def state(self) -> str:
-        """Return OctoPrint's state id, such as ``PRINTING``."""
-
-    def job_name(self) -> str:
-        """Return the name of the file that prints, or an empty string."""
-
-    def pause(self) -> None:
-        """Order a pause; returns before it happens. Raises :class:`PrinterError`."""
-
-
-class Incidents(Protocol):
-    """Keeps the evidence."""
-
-    def open(self, incident: Incident) -> str:
-        """Write the incident and its pictures; return the folder's path. Raises :class:`EvidenceError`."""
-
-    def note(self, incident_id: str, state: str, at: float) -> None:
-        """Add a state (``acted``, ``failed``, ``closed``) with its Unix time. Raises :class:`EvidenceError`."""
-
-
-class Traces(Protocol):
-    """Keeps what was seen, frame by frame."""
-
-    def begin(self, print_name: str, at: float, wall: float) -> None:
-        """Begin the trace of a print at monotonic second ``at``, Unix time ``wall``. Raises :class:`EvidenceError`."""
-
-    def add(self, sighting: Sighting) -> None:
-        """Add a sighting. Raises :class:`EvidenceError`, once."""
-
-    def end(self) -> None:
-        """Close the trace, if one has begun."""
-
-
-@dataclass(frozen=True)
-class Parts:
-    """What the watch works with under one set of settings."""
-
-    camera: Camera
-    detector: Detector
-
-
 @dataclass(frozen=True)
 class Job:
     """What is remembered of the print that is watched, beside the belief.
@@ -122,11 +54,14 @@ class Job:
     ``last_sighting_at`` monotonic seconds of the newest judged frame (the print's start before the first); ``trouble``
     why no newer one came; ``unfit`` why the last picture could not be judged; ``blind`` is true once that was said;
     ``unchanged_since`` when the camera began to repeat itself; ``ordered_at`` when a pause was ordered that is waited
-    for, ``attempts`` how often it was ordered without OctoPrint confirming it.
+    for, ``attempts`` how often it was ordered without OctoPrint confirming it; ``coverage`` what was seen of the print up to
+    ``counted_to`` (None while the print stands still).
     """
 
     belief: Belief
     last_sighting_at: float
+    coverage: Coverage = Coverage()
+    counted_to: float | None = None
     trouble: str = ""
     unfit: str = ""
     blind: bool = False
@@ -193,6 +128,7 @@ class Watch:
             self._due = self._monotonic() + self._interval()
             self._look(self._job)
             self._check_blind()
+            self._count()
         if self._job is not None and self._job.ordered_at is not None:
             self._check_pause(self._job)
         self.report()
@@ -208,7 +144,7 @@ class Watch:
         if not self._settings.enabled:
             return
         now = self._monotonic()
-        self._job = Job(belief=judge.begin(now), last_sighting_at=now)
+        self._job = Job(belief=judge.begin(now), last_sighting_at=now, counted_to=now)
         unseen = Protection(ProtectionLevel.UNPROTECTED, now, "No picture has been looked at yet.")
         self.status = Status(protection=unseen, picture_number=self.status.picture_number)
         self._due = now
@@ -222,9 +158,9 @@ class Watch:
             return
         if self._job.incident is not None:
             self._record(self._job.incident, "closed")
-        self._logger.info(
-            "The watch over this print has ended: %d pictures, %d answers.", self.status.frames_sent, self.status.answers
-        )
+        summary = self._job.coverage.sentence()
+        self._logger.info("%s (%d pictures, %d answers)", summary, self.status.frames_sent, self.status.answers)
+        self.status = replace(self.status, coverage=summary)
         self._job = None
         self._traces.end()
         self._close_parts()
@@ -247,7 +183,7 @@ class Watch:
         if self._job is None:
             return
         ordered = self._job.attempts > 0
-        self._job = replace(self._job, belief=judge.paused(self._job.belief), ordered_at=None, attempts=0)
+        self._job = replace(self._job, belief=judge.paused(self._job.belief), ordered_at=None, attempts=0, counted_to=None)
         if ordered and self._job.incident is not None:
             self._record(self._job.incident, "acted")
             self._tell(NoticeKind.PAUSED, f"The print was paused: {self._explain(self._job)}")
@@ -359,6 +295,13 @@ class Watch:
             self._logger.info("The print is seen again.")
             self._tell(NoticeKind.SEEING, "The print is watched again.")
 
+    def _count(self) -> None:
+        """Add the time since the last look to what was seen of the print, or to what it was lost to."""
+        job, now = self._job, self._monotonic()
+        if job is not None and not job.belief.paused:
+            since = job.counted_to if job.counted_to is not None else now
+            self._job = replace(job, coverage=job.coverage.add(now - since, job.trouble), counted_to=now)
+
     def _protect(self, level: ProtectionLevel, reason: str) -> None:
         current = self.status.protection
         since = current.since if current.level is level else self._monotonic()
@@ -460,7 +403,8 @@ class Watch:
 
     def _sentence(self, job: Job | None) -> str:
         if job is None:
-            return "No print is running." if self._settings.enabled else "Watching is switched off in the settings."
+            idle = "No print is running." if self._settings.enabled else "Watching is switched off in the settings."
+            return f"{idle} The last one: {self.status.coverage}" if self.status.coverage else idle
         if job.ordered_at is not None:
             return f"Pausing the print: {self._explain(job)}"
         if job.belief.paused:

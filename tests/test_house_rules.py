@@ -14,7 +14,8 @@ TESTS = sorted((ROOT / "tests").rglob("test_*.py"))
 #: What each room may import beside the standard library; see the design's table of folders.
 ROOMS = {
     "octoprint_spaghetti/core": {"octoprint_spaghetti.core"},
-    "octoprint_spaghetti/watch.py": {"octoprint_spaghetti.core"},
+    "octoprint_spaghetti/ports.py": {"octoprint_spaghetti.core"},
+    "octoprint_spaghetti/watch.py": {"octoprint_spaghetti.core", "octoprint_spaghetti.ports"},
     "octoprint_spaghetti/watcher.py": {"octoprint_spaghetti.core", "octoprint_spaghetti.watch"},
     "octoprint_spaghetti/testing.py": {"octoprint_spaghetti.core"},
 }

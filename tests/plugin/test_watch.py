@@ -9,8 +9,9 @@ import pytest
 from octoprint_spaghetti.core.errors import CameraUnreachable, DetectorMissing, PrinterError, ServerUnreachable
 from octoprint_spaghetti.core.settings import Settings
 from octoprint_spaghetti.core.words import Notice, NoticeKind, ProtectionLevel, Scene, Status, Verdict
+from octoprint_spaghetti.ports import Parts
 from octoprint_spaghetti.testing import PLAIN_SCENE, FakeCamera, FakeClock, FakeDetector, FakeIncidents, FakePrinter, FakeTraces
-from octoprint_spaghetti.watch import EXHIBIT_BYTES, FROZEN_AFTER_S, PAUSE_ATTEMPTS, PAUSE_PATIENCE_S, Parts, Watch
+from octoprint_spaghetti.watch import EXHIBIT_BYTES, FROZEN_AFTER_S, PAUSE_ATTEMPTS, PAUSE_PATIENCE_S, Watch
 
 SETTINGS = Settings(interval=5.0, suspect_interval=2.0, warm_up=20.0)
 
@@ -159,6 +160,20 @@ def test_when_nobody_sees_the_print_it_is_said_and_the_print_goes_on(bench: Benc
     assert bench.watch.status.verdict is Verdict.WATCHING
     assert bench.kinds() == [NoticeKind.BLIND, NoticeKind.SEEING]
     assert bench.printer.pauses == 0
+
+
+def test_at_its_end_a_print_says_how_much_of_it_was_seen(bench: Bench) -> None:
+    """An hour with the server away for a quarter of it: the share, the length, and what the rest was lost to."""
+    bench.print()
+    bench.run(1800.0)
+    bench.detector.trouble = ServerUnreachable("No server answers.")
+    bench.run(900.0)
+    bench.detector.trouble = None
+    bench.run(900.0)
+    bench.watch.end()
+    bench.watch.report()
+    assert bench.watch.status.coverage == "Protected 75 % of 1 h 00 min; 15 min: No server answers."
+    assert "75 %" in bench.watch.status.sentence
 
 
 def test_one_lost_frame_is_not_blindness(bench: Bench) -> None:

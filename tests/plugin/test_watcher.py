@@ -10,8 +10,9 @@ import pytest
 
 from octoprint_spaghetti.core.settings import Settings
 from octoprint_spaghetti.core.words import Status, Verdict
+from octoprint_spaghetti.ports import Parts
 from octoprint_spaghetti.testing import FakeCamera, FakeDetector, FakeIncidents, FakePrinter, FakeTraces
-from octoprint_spaghetti.watch import Parts, Watch
+from octoprint_spaghetti.watch import Watch
 from octoprint_spaghetti.watcher import INBOX_SIZE, Watcher
 
 
