@@ -8,7 +8,7 @@ Needs numpy and OpenCV, nothing else.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
@@ -64,12 +64,12 @@ def prepare(jpeg: bytes | NDArray[np.uint8], roi: Fractions | None = None, size:
     if roi is not None:
         bgr, window = _crop(bgr, window)
     small = cv2.resize(bgr, (size, size), interpolation=cv2.INTER_AREA if min(bgr.shape[:2]) >= 2 * size else cv2.INTER_LINEAR)
-    luma = cast("NDArray[np.uint8]", cv2.cvtColor(small, cv2.COLOR_BGR2GRAY))
+    luma = cv2.cvtColor(small, cv2.COLOR_BGR2GRAY)
     return Prepared(
         image=np.ascontiguousarray(small[:, :, ::-1].transpose(2, 0, 1)),
         window=np.asarray(window, dtype=np.float32),
         scene=describe_scene(luma),
-        thumbnail=cast("NDArray[np.uint8]", cv2.resize(luma, (THUMBNAIL_COLUMNS, THUMBNAIL_ROWS), interpolation=cv2.INTER_AREA)),
+        thumbnail=cv2.resize(luma, (THUMBNAIL_COLUMNS, THUMBNAIL_ROWS), interpolation=cv2.INTER_AREA),
     )
 
 
@@ -154,7 +154,7 @@ def _decode(data: NDArray[np.uint8], reduction: int) -> NDArray[np.uint8]:
         raise BadPicture(f"a JPEG of {data.size} bytes that cannot be decoded ({error.err})") from None
     if bgr is None:
         raise BadPicture(f"a JPEG of {data.size} bytes that cannot be decoded")
-    return bgr  # type: ignore[return-value]
+    return bgr
 
 
 def _crop(bgr: NDArray[np.uint8], window: Fractions) -> tuple[NDArray[np.uint8], Fractions]:

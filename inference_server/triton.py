@@ -144,9 +144,9 @@ class TritonServer:
         deadline = time.monotonic() + seconds
         while not self.is_ready():
             if not self.is_running():
-                raise TritonFailed(f"Triton stopped while it started: {self._cause()}")
+                raise TritonFailed(f"Triton stopped while it started: {self.trouble()}")
             if time.monotonic() > deadline:
-                raise TritonFailed(f"Triton was not ready after {seconds:.0f} s: {self._cause()}")
+                raise TritonFailed(f"Triton was not ready after {seconds:.0f} s: {self.trouble()}")
             time.sleep(POLL_S)
 
     def is_ready(self) -> bool:
@@ -177,9 +177,9 @@ class TritonServer:
             self._work.cleanup()
             self._work = None
 
-    def died_of(self) -> str:
-        """Say in a few lines what the log names as the cause of a failure."""
-        return self._cause()
+    def trouble(self) -> str:
+        """Say what the log names as the cause of a failure, and where the log is."""
+        return f"{cause(self.log.read_text(errors='replace'))} (log: {self.log})"
 
     def _running(self) -> subprocess.Popen[bytes]:
         if self._process is None:
@@ -204,9 +204,6 @@ class TritonServer:
             raise TritonFailed(f"Triton answered {path} with {status}: {body[:200].decode(errors='replace')}")
         found: dict[str, Any] = json.loads(body)
         return found
-
-    def _cause(self) -> str:
-        return f"{cause(self.log.read_text(errors='replace'))} (log: {self.log})"
 
 
 def command_line(binary: Path, repository: Path, backends: Path, profile: Profile, addresses: Addresses) -> list[str]:

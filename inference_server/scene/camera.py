@@ -29,11 +29,19 @@ class Camera:
 
     @classmethod
     def looking_at(
-        cls, target: NDArray[np.float64], azimuth_deg: float, elevation_deg: float, distance_mm: float, field_deg: float, size_wh: tuple[int, int]
+        cls,
+        target: NDArray[np.float64],
+        azimuth_deg: float,
+        elevation_deg: float,
+        distance_mm: float,
+        field_deg: float,
+        size_wh: tuple[int, int],
     ) -> Camera:
         """Place a camera around ``target``; azimuth 0 looks along +y, elevation is above the bed, ``field_deg`` is the width's angle."""
         azimuth, elevation = math.radians(azimuth_deg), math.radians(elevation_deg)
-        forward = np.array([math.sin(azimuth) * math.cos(elevation), math.cos(azimuth) * math.cos(elevation), -math.sin(elevation)])
+        forward = np.array(
+            [math.sin(azimuth) * math.cos(elevation), math.cos(azimuth) * math.cos(elevation), -math.sin(elevation)]
+        )
         right = np.cross(forward, UP)
         right /= np.linalg.norm(right)
         rotation = np.stack([right, np.cross(forward, right), forward])

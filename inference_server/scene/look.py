@@ -66,6 +66,7 @@ def look_for(seed: int, size_wh: tuple[int, int]) -> Look:
     sheet = int(rng.integers(len(SHEETS)))
     contrast = [colour for colour in FILAMENTS if math.dist(colour, SHEETS[sheet][0]) > 110]
     grey = float(rng.uniform(28, 60))
+    wall = float(rng.uniform(50, 130))
     warm = float(rng.uniform(-0.08, 0.08))
     return Look(
         camera=camera,
@@ -73,7 +74,7 @@ def look_for(seed: int, size_wh: tuple[int, int]) -> Look:
         sheet=sheet,
         filament=contrast[int(rng.integers(len(contrast)))],
         body=(grey, grey * float(rng.uniform(0.92, 1.0)), grey * float(rng.uniform(0.9, 1.02))),
-        room=(float(rng.uniform(50, 130)), float(rng.uniform(55, 130)), float(rng.uniform(60, 135))),
+        room=(wall + float(rng.uniform(-20, 20)), wall + float(rng.uniform(-15, 15)), wall + float(rng.uniform(-20, 25))),
         tint=(1 + warm, 1.0, 1 - warm),
         noise=float(rng.uniform(2.0, 5.0)),
         shape=str(rng.choice(["vase", "box", "gear", "tower"])),

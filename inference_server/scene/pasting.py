@@ -11,7 +11,7 @@ import numpy as np
 from inference_server.scene.camera import Camera
 from inference_server.scene.light import Colour, Light
 from inference_server.scene.look import FILAMENTS
-from inference_server.scene.tangle import STEP_MM, draw_shadow, draw_strand, fall
+from inference_server.scene.tangle import STEP_MM, box_around, draw_shadow, draw_strand, fall
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -50,16 +50,17 @@ def paste_tangle(
     lamp = np.array([rng.uniform(-0.6, 0.6), rng.uniform(-0.6, 0.6), 1.0])
     brightness = float(np.clip(frame_bgr.mean() / _DAYLIGHT, 0.35, 1.2))  # a tangle in a dark room is dark
     light = Light(lamp / np.linalg.norm(lamp), 0.42 * brightness, 0.62 * brightness)
-    picture = cv2.resize(frame_bgr, (columns * 2, rows * 2), interpolation=cv2.INTER_LINEAR)
+    doubled_frame = cv2.resize(frame_bgr, (columns * 2, rows * 2), interpolation=cv2.INTER_LINEAR).astype(np.uint8)
+    picture = doubled_frame.copy()
     doubled = replace(camera, focal_px=camera.focal_px * 2, centre_px=(camera.centre_px[0] * 2, camera.centre_px[1] * 2))
     draw_shadow(picture, strand, doubled, light)
     draw_strand(picture, strand, doubled, light, colour or FILAMENTS[int(rng.integers(len(FILAMENTS)))])
     pasted = cv2.resize(picture, (columns, rows), interpolation=cv2.INTER_AREA)
     # Only what the tangle and its shadow touch is replaced: the rest keeps every pixel of the frame.
-    touched = cv2.absdiff(picture, cv2.resize(frame_bgr, (columns * 2, rows * 2), interpolation=cv2.INTER_LINEAR)).max(axis=2)
-    touched = cv2.resize(touched, (columns, rows), interpolation=cv2.INTER_AREA) > 0
+    change = cv2.absdiff(picture, doubled_frame).max(axis=2)
+    touched = cv2.resize(change, (columns, rows), interpolation=cv2.INTER_AREA) > 0
     result = np.where(touched[:, :, None], pasted, frame_bgr)
-    return result, _box_around(camera.project(strand), (columns, rows))
+    return result, box_around(camera.project(strand), (columns, rows))
 
 
 def _heap(rng: np.random.Generator) -> NDArray[np.float64]:
@@ -72,7 +73,11 @@ def _heap(rng: np.random.Generator) -> NDArray[np.float64]:
 
 
 def _aimed(
-    camera: Camera, strand: NDArray[np.float64], centre_fraction: tuple[float, float], radius_fraction: float, size_wh: tuple[int, int]
+    camera: Camera,
+    strand: NDArray[np.float64],
+    centre_fraction: tuple[float, float],
+    radius_fraction: float,
+    size_wh: tuple[int, int],
 ) -> Camera:
     """Return the camera zoomed and shifted so that the strand fills the circle asked for."""
     pixels = camera.project(strand)
@@ -81,10 +86,3 @@ def _aimed(
     middle = ((low + high) / 2 - camera.centre_px) * zoom
     wanted = (centre_fraction[0] * size_wh[0] - float(middle[0]), centre_fraction[1] * size_wh[1] - float(middle[1]))
     return replace(camera, focal_px=camera.focal_px * zoom, centre_px=wanted)
-
-
-def _box_around(pixels: NDArray[np.float64], size_wh: tuple[int, int]) -> tuple[float, float, float, float]:
-    """Return the box around ``pixels`` (N, 2), clipped to the picture, as fractions."""
-    low = np.clip(pixels.min(axis=0) / size_wh, 0.0, 1.0)
-    high = np.clip(pixels.max(axis=0) / size_wh, 0.0, 1.0)
-    return float(low[0]), float(low[1]), float(high[0]), float(high[1])

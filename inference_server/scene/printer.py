@@ -55,10 +55,7 @@ def paint_toolhead(picture: NDArray[np.uint8], look: Look, nozzle: NDArray[np.fl
     """Paint toolhead, hot end and cables; ``fan_turn`` (radians) is how far the fan's blades have come."""
     camera, light = look.camera, look.light
     x, y, z = (float(value) for value in nozzle)
-    way = np.linspace(0, 1, 24)[:, None]
-    for sideways in (-5.0, 0.0, 4.0):
-        start, middle, end = (np.array(point) for point in ((x + sideways, y + 16, z + 76), (x + 30 + sideways, y + 30, z + 190), (210 + sideways, 215.0, 150.0)))
-        paint_rod(picture, (1 - way) ** 2 * start + 2 * way * (1 - way) * middle + way**2 * end, 4.5, camera, light, (32, 32, 34))
+    _cables(picture, look, nozzle)
     paint(picture, box((x - 24, y - 2, z + 16), (x + 24, y + 28, z + 80)), camera, light, shaded(look.body, 1.15))
     paint(picture, box((x - 21, y - 12, z + 22), (x + 21, y - 2, z + 64)), camera, light, look.body)
     _fan(picture, look, np.array([x, y - 12.2, z + 43]), fan_turn)
@@ -77,13 +74,24 @@ def toolhead_footprint(nozzle: NDArray[np.float64]) -> NDArray[np.float64]:
     return nozzle + np.array([[-24.0, -14, 16], [24, -14, 16], [24, 28, 16], [-24, 28, 16]])
 
 
+def _cables(picture: NDArray[np.uint8], look: Look, nozzle: NDArray[np.float64]) -> None:
+    """Paint the cables that hang from the toolhead's back to the frame, as a Bezier curve."""
+    way = np.linspace(0, 1, 24)[:, None]
+    for sideways in (-5.0, 0.0, 4.0):
+        start, bend = nozzle + np.array([sideways, 16, 76]), nozzle + np.array([30 + sideways, 30, 190])
+        end = np.array([210 + sideways, 215.0, 150.0])
+        cable = (1 - way) ** 2 * start + 2 * way * (1 - way) * bend + way**2 * end
+        paint_rod(picture, cable, 4.5, look.camera, look.light, (32, 32, 34))
+
+
 def _fan(picture: NDArray[np.uint8], look: Look, centre: NDArray[np.float64], fan_turn: float) -> None:
     across, upward = np.array([1.0, 0, 0]), np.array([0.0, 0, 1])
     paint_disc(picture, centre, 18, (across, upward), look.camera, (20, 20, 21))
     for blade in range(7):
         angles = fan_turn + 2 * math.pi * blade / 7 + np.array([0.0, 0.3, 0.62, 0.2])
         radii = np.array([6.0, 17.0, 17.0, 6.0])
-        paint_polygon(picture, centre + (radii * np.cos(angles))[:, None] * across + (radii * np.sin(angles))[:, None] * upward, look.camera, (58, 58, 60))
+        edge = centre + (radii * np.cos(angles))[:, None] * across + (radii * np.sin(angles))[:, None] * upward
+        paint_polygon(picture, edge, look.camera, (58, 58, 60))
     paint_disc(picture, centre, 6.5, (across, upward), look.camera, (42, 42, 44))
     paint_disc(picture, centre, 4.0, (across, upward), look.camera, (150, 150, 150))
 
@@ -95,11 +103,12 @@ def _room(look: Look, size_wh: tuple[int, int], rng: np.random.Generator) -> NDA
     picture[:] = np.asarray(look.room) * np.linspace(1.1, 0.5, height)[:, None, None]
     for _ in range(26):
         left, top = int(rng.integers(-20, width)), int(rng.integers(-20, int(height * 0.6)))
-        colour = np.asarray(look.room) * rng.uniform(0.2, 1.5) + rng.uniform(-25, 25, 3)
-        cv2.rectangle(picture, (left, top), (left + int(rng.integers(8, 60)), top + int(rng.integers(10, 50))), colour.clip(0, 255).tolist(), -1)
+        right, bottom = left + int(rng.integers(8, 60)), top + int(rng.integers(10, 50))
+        colour = (np.asarray(look.room) * rng.uniform(0.2, 1.5) + rng.uniform(-25, 25, 3)).clip(0, 255)
+        cv2.rectangle(picture, (left, top), (right, bottom), colour.tolist(), -1)
     cv2.circle(picture, (int(rng.integers(0, width)), int(rng.integers(0, height // 4))), height // 7, (235, 240, 245), -1)
-    picture = cv2.GaussianBlur(picture, (0, 0), 4.5)
-    return cv2.resize(picture.clip(0, 255).astype(np.uint8), size_wh, interpolation=cv2.INTER_LINEAR)  # type: ignore[return-value]
+    blurred = cv2.GaussianBlur(picture, (0, 0), 4.5).clip(0, 255)
+    return cv2.resize(blurred, size_wh, interpolation=cv2.INTER_LINEAR).astype(np.uint8)
 
 
 def _lay_sheet(picture: NDArray[np.uint8], look: Look, rng: np.random.Generator) -> None:
@@ -124,7 +133,8 @@ def _sheet(look: Look, rng: np.random.Generator) -> NDArray[np.uint8]:
     for at in range(cell, _SHEET_PX, cell):
         cv2.line(sheet, (at, 30), (at, _SHEET_PX - 30), ink, 3, cv2.LINE_AA)
         cv2.line(sheet, (30, at), (_SHEET_PX - 30, at), ink, 3, cv2.LINE_AA)
-        cv2.putText(sheet, str(at * 22 // _SHEET_PX * 10), (at + 8, _SHEET_PX - 40), cv2.FONT_HERSHEY_SIMPLEX, 1.1, ink, 3, cv2.LINE_AA)
+        millimetres = str(at * 22 // _SHEET_PX * 10)
+        cv2.putText(sheet, millimetres, (at + 8, _SHEET_PX - 40), cv2.FONT_HERSHEY_SIMPLEX, 1.1, ink, 3, cv2.LINE_AA)
     cv2.rectangle(sheet, (30, 30), (_SHEET_PX - 30, _SHEET_PX - 30), ink, 5, cv2.LINE_AA)
     for _ in range(14):  # scratches
         start = rng.integers(0, _SHEET_PX, 2)
@@ -132,7 +142,8 @@ def _sheet(look: Look, rng: np.random.Generator) -> NDArray[np.uint8]:
         cv2.line(sheet, start.tolist(), end.tolist(), shaded(base, float(rng.uniform(1.2, 1.6))), 1, cv2.LINE_AA)
     for _ in range(3):  # where earlier prints stood
         middle, axes = rng.integers(200, _SHEET_PX - 200, 2).tolist(), rng.integers(60, 190, 2).tolist()
-        cv2.ellipse(sheet, middle, axes, float(rng.uniform(0, 180)), 0, 360, shaded(base, float(rng.uniform(1.06, 1.2))), 4, cv2.LINE_AA)
+        trace = shaded(base, float(rng.uniform(1.06, 1.2)))
+        cv2.ellipse(sheet, middle, axes, float(rng.uniform(0, 180)), 0, 360, trace, 4, cv2.LINE_AA)
     rows, columns = np.mgrid[0:_SHEET_PX:8, 0:_SHEET_PX:8].astype(np.float32) / _SHEET_PX
     sheen_x, sheen_y = rng.uniform(0.1, 0.9, 2)
     sheen = 55 * np.exp(-(((columns - sheen_x) / 0.35) ** 2 + ((rows - sheen_y) / 0.22) ** 2))

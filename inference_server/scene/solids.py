@@ -73,15 +73,23 @@ def paint_rod(
     """Paint a round rod or cable along ``points`` (N, 3), with a dark lower edge and a bright upper one."""
     width = diameter_mm * camera.pixels_per_mm(points.mean(axis=0))
     pixels = camera.project(points)
-    bands = ((0.0, 1.0, 0.55), (-0.12, 0.72, light.ambient + 0.5 * light.diffuse), (-0.24, 0.28, light.ambient + 1.1 * light.diffuse))
+    bands = (
+        (0.0, 1.0, 0.55),
+        (-0.12, 0.72, light.ambient + 0.5 * light.diffuse),
+        (-0.24, 0.28, light.ambient + 1.1 * light.diffuse),
+    )
     for offset, share, factor in bands:
         line = np.round((pixels + (0.3 * offset * width, offset * width)) * 16).astype(np.int32)
         cv2.polylines(picture, [line], False, shaded(colour, factor), max(1, round(width * share)), cv2.LINE_AA, 4)
 
 
 def paint_disc(
-    picture: NDArray[np.uint8], centre: NDArray[np.float64], radius_mm: float, axes: tuple[NDArray[np.float64], NDArray[np.float64]],
-    camera: Camera, colour: Colour,
+    picture: NDArray[np.uint8],
+    centre: NDArray[np.float64],
+    radius_mm: float,
+    axes: tuple[NDArray[np.float64], NDArray[np.float64]],
+    camera: Camera,
+    colour: Colour,
 ) -> None:
     """Paint a flat disc that lies in the plane of the two unit vectors ``axes``."""
     angles = np.linspace(0, 2 * math.pi, 33)[:-1, None]
@@ -90,4 +98,4 @@ def paint_disc(
 
 def turn(axis: NDArray[np.float64], angle_rad: float) -> NDArray[np.float64]:
     """Return the rotation matrix (3, 3) around a unit ``axis`` (Rodrigues' formula)."""
-    return cv2.Rodrigues(np.asarray(axis, dtype=np.float64) * angle_rad)[0]
+    return cv2.Rodrigues(np.asarray(axis, dtype=np.float64) * angle_rad)[0].astype(np.float64)

@@ -11,10 +11,10 @@ import numpy as np
 
 from inference_server.scene import part
 from inference_server.scene.light import mixed, shaded
-from inference_server.scene.look import BED_MM, Look, look_for
+from inference_server.scene.look import Look, look_for
 from inference_server.scene.printer import paint_gantry, paint_stage, paint_toolhead, toolhead_footprint
-from inference_server.scene.solids import Solid, paint, paint_polygon, turn
-from inference_server.scene.tangle import WHITE, STEP_MM, darken, draw_shadow, draw_strand, fall
+from inference_server.scene.solids import paint, paint_polygon, turn
+from inference_server.scene.tangle import STEP_MM, WHITE, box_around, darken, draw_shadow, draw_strand, fall
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -62,7 +62,7 @@ class Scene:
             raise IndexError(f"the scene has frames 0 to {self.frames - 1}, not {i}")
         picture = self._stage.copy()
         nozzle = self._nozzle(i)
-        strand = self._loose(i)
+        strand = self.loose_strand(i)
         darken(picture, [self._look.camera.project(self._look.light.shadow_of(toolhead_footprint(nozzle)))], 0, 30.0, 0.45)
         self._paint_part(picture, i)
         draw_shadow(picture, strand, self._look.camera, self._look.light)
@@ -75,6 +75,17 @@ class Scene:
     def jpeg(self, i: int, quality: int = 85) -> bytes:
         """Return frame ``i`` as a JPEG file of ``quality`` (0 to 100)."""
         return cv2.imencode(".jpg", self.frame(i), [cv2.IMWRITE_JPEG_QUALITY, quality])[1].tobytes()
+
+    def loose_strand(self, i: int) -> NDArray[np.float64]:
+        """Return the loose strand (N, 3) that lies there in frame ``i``; nothing before the failure."""
+        return self._strand[: max(0, int((i - self.failure_at + 1) * _LOOSE_MM / STEP_MM))]
+
+    def tangle_box(self, i: int) -> tuple[float, float, float, float] | None:
+        """Return the box around the loose strand of frame ``i`` as fractions (left, top, right, bottom); None before the failure."""
+        strand = self.loose_strand(i)
+        if not len(strand):
+            return None
+        return box_around(self._look.camera.project(strand), (self.size[0] * _OVERSAMPLING, self.size[1] * _OVERSAMPLING))
 
     def _height(self, i: int) -> float:
         """Return how high the part is in frame ``i``, mm."""
@@ -91,13 +102,9 @@ class Scene:
         middle = np.asarray(self._look.centre)
         return middle + (edge[way.astype(int) % len(edge)] - middle) * inward[:, None]
 
-    def _loose(self, i: int) -> NDArray[np.float64]:
-        """Return the loose strand (N, 3) that lies there in frame ``i``; nothing before the failure."""
-        return self._strand[: max(0, int((i - self.failure_at + 1) * _LOOSE_MM / STEP_MM))]
-
     def _nozzle(self, i: int) -> NDArray[np.float64]:
         """Return the tip of the nozzle (3,) in frame ``i``."""
-        loose = len(self._loose(i))
+        loose = len(self.loose_strand(i))
         if loose:
             x, y = self._nozzle_path()[min(loose, len(self._strand)) - 1]
             return np.array([x, y, self._height(i) + 5.0 + 0.1 * (i - self.failure_at)])
@@ -162,7 +169,7 @@ class Scene:
         down, across = rng.integers(0, 64, 2)
         grain = self._grain[down : down + self.size[1], across : across + self.size[0]]
         gain = self._vignette * np.float32(rng.normal(1.0, 0.006))
-        return cv2.add(cv2.multiply(soft, gain, dtype=cv2.CV_32F), grain, dtype=cv2.CV_8U)  # type: ignore[return-value]
+        return cv2.add(cv2.multiply(soft, gain, dtype=cv2.CV_32F), grain, dtype=cv2.CV_8U)
 
     @cached_property
     def _vignette(self) -> NDArray[np.float32]:

@@ -76,7 +76,12 @@ def _slide(x: float, y: float, cell: tuple[int, int], heights: dict[tuple[int, i
 
 
 def draw_strand(
-    picture: NDArray[np.uint8], strand: NDArray[np.float64], camera: Camera, light: Light, colour: Colour, strand_mm: float = STRAND_MM
+    picture: NDArray[np.uint8],
+    strand: NDArray[np.float64],
+    camera: Camera,
+    light: Light,
+    colour: Colour,
+    strand_mm: float = STRAND_MM,
 ) -> None:
     """Paint ``strand`` (N, 3) into ``picture`` (BGR), far strokes first; pieces deep in the pile are darker."""
     if len(strand) < 2:
@@ -97,7 +102,8 @@ def draw_strand(
         tone = shaded(colour, float(bright[stroke]))
         cv2.polylines(picture, [line], False, shaded(tone, 0.45), dark, cv2.LINE_AA, 4)
         cv2.polylines(picture, [line], False, tone, body, cv2.LINE_AA, 4)
-        cv2.polylines(picture, [line + lit_side], False, mixed(tone, WHITE, 0.12 + 0.6 * float(glint[stroke])), gleam, cv2.LINE_AA, 4)
+        shine = mixed(tone, WHITE, 0.12 + 0.6 * float(glint[stroke]))
+        cv2.polylines(picture, [line + lit_side], False, shine, gleam, cv2.LINE_AA, 4)
 
 
 def draw_shadow(
@@ -110,6 +116,13 @@ def draw_shadow(
     width = strand_mm * camera.pixels_per_mm(points.mean(axis=0))
     darken(picture, [line], round(width * 1.8), width * 0.7, 0.5)
     darken(picture, [line], round(width * 4.0), width * 4.0, 0.35)
+
+
+def box_around(pixels: NDArray[np.float64], size_wh: tuple[int, int]) -> tuple[float, float, float, float]:
+    """Return the box around ``pixels`` (N, 2), clipped to the picture, as fractions."""
+    low = np.clip(pixels.min(axis=0) / size_wh, 0.0, 1.0)
+    high = np.clip(pixels.max(axis=0) / size_wh, 0.0, 1.0)
+    return float(low[0]), float(low[1]), float(high[0]), float(high[1])
 
 
 def darken(
@@ -128,11 +141,11 @@ def darken(
     mask = np.zeros(((bottom - top) // shrink + 1, (right - left) // shrink + 1), np.uint8)
     shapes = [np.round((line - (left, top)) * (16 / shrink)).astype(np.int32) for line in lines]
     if thickness_px:
-        cv2.polylines(mask, shapes, False, 255, max(1, round(thickness_px / shrink)), cv2.LINE_AA, 4)
+        cv2.polylines(mask, shapes, False, (255,), max(1, round(thickness_px / shrink)), cv2.LINE_AA, 4)
     else:
-        cv2.fillPoly(mask, shapes, 255, cv2.LINE_AA, 4)
-    mask = cv2.GaussianBlur(mask, (0, 0), max(0.3, softness_px / shrink))
-    factor = cv2.resize(255 - (mask * depth).astype(np.uint8), (right - left, bottom - top), interpolation=cv2.INTER_LINEAR)
+        cv2.fillPoly(mask, shapes, (255,), cv2.LINE_AA, 4)
+    soft = cv2.GaussianBlur(mask, (0, 0), max(0.3, softness_px / shrink))
+    factor = cv2.resize(255 - (soft * depth).astype(np.uint8), (right - left, bottom - top), interpolation=cv2.INTER_LINEAR)
     area = picture[top:bottom, left:right]
     cv2.multiply(area, cv2.cvtColor(factor, cv2.COLOR_GRAY2BGR), area, 1 / 255)
 

@@ -133,6 +133,42 @@ class OctoPrintPage:
             message,
         )
 
+    def await_statuses(self, count: int, milliseconds: float) -> None:
+        """Wait until the server has pushed ``count`` further statuses."""
+        self.page.evaluate(
+            """count => {
+                window.statusesToCome = count;
+                ko.dataFor(document.querySelector('#tab_plugin_spaghetti')).status.subscribe(() => window.statusesToCome--);
+            }""",
+            count,
+        )
+        self.page.wait_for_function("() => window.statusesToCome <= 0", timeout=milliseconds)
+
+    def overflow(self, selector: str) -> int:
+        """Return by how many pixels an element or anything in it is wider than its room."""
+        return int(self.page.locator(selector).evaluate("element => element.scrollWidth - element.clientWidth"))
+
+    def draw_picture(
+        self, url: str, detections: list[dict[str, Any]], camera: dict[str, bool]
+    ) -> tuple[tuple[float, float, float, float], float]:
+        """Draw a picture with the page's own binding; return its first box in fractions of what is seen, and width by height."""
+        self.page.evaluate(
+            """([url, detections, camera]) => {
+                const room = document.body.appendChild(document.createElement('div'));
+                room.style.cssText = 'position: fixed; left: 0; top: 0; width: 300px; z-index: 9999';
+                room.innerHTML = '<div id="drawn" data-bind="spaghettiPicture: picture"></div>';
+                ko.applyBindings({picture: {url, detections, camera, alt: ''}}, room.firstChild);
+            }""",
+            [url, detections, camera],
+        )
+        self.page.wait_for_selector("#drawn.spaghetti_picture_loaded")
+        seen, box = self.page.locator("#drawn").bounding_box(), self.page.locator("#drawn .spaghetti_box").bounding_box()
+        assert seen is not None and box is not None
+        left, top = (box["x"] - seen["x"]) / seen["width"], (box["y"] - seen["y"]) / seen["height"]
+        return (left, top, left + box["width"] / seen["width"], top + box["height"] / seen["height"]), seen["width"] / seen[
+            "height"
+        ]
+
     def pictures_loaded(self) -> int:
         """Return how often the page asked for the last picture."""
         return sum("/plugin/spaghetti/frame.jpg" in url for url in self.requests)

@@ -7,8 +7,8 @@
 // The next picture replaces the last one when it is there, so that a slow link does not flicker.
 
 (function () {
-    // Below this the detector itself thinks of noise; shown, such boxes would only hide the picture.
-    const WEAKEST_SHOWN = 0.25;
+    // Weaker boxes are noise to the detector itself; shown, they would only hide the picture.
+    const WEAKEST_SHOWN = 0.35;
     // From here on a box counts as spaghetti rather than not; weaker ones are dashed.
     const STRONG = 0.5;
 

@@ -127,6 +127,9 @@ $(function () {
 
         self.showTab = function () {
             $('#tabs a[href="' + TAB + '"]').tab("show");
+            // In a phone's layout the tabs stand far below the fold.
+            const tab = document.querySelector(TAB);
+            if (tab.getBoundingClientRect().top > window.innerHeight / 2) tab.scrollIntoView();
         };
 
         // -- the tab ------------------------------------------------------------------------------------------------
@@ -169,6 +172,7 @@ $(function () {
             };
         });
 
+        self.protected = ko.pureComputed(() => self.watched() && self.status().protection.level !== "unprotected");
         self.protection = ko.pureComputed(() => {
             const status = self.status();
             if (!self.watched()) return gettext("Nothing prints, so nobody looks.");
@@ -180,11 +184,11 @@ $(function () {
             const times = status.timings_ms;
             const took = (step) => (step in times ? _.sprintf(gettext("%(ms).0f ms"), {ms: times[step]}) : "–");
             return [
-                {name: gettext("Score of this picture"), value: decimal(status.score)},
+                {name: gettext("Score"), value: decimal(status.score)},
                 {name: gettext("Looked at by"), value: status.detector || "–"},
                 {name: gettext("Camera took"), value: took("capture")},
                 {name: gettext("Answer took"), value: took("look")},
-                {name: gettext("Pictures answered"), value: _.sprintf(gettext("%(answers)d of %(sent)d"), {answers: status.answers, sent: status.frames_sent})}
+                {name: gettext("Answers"), value: _.sprintf(gettext("%(answers)d of %(sent)d"), {answers: status.answers, sent: status.frames_sent})}
             ];
         });
 

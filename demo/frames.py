@@ -1,0 +1,118 @@
+"""What a camera can play: a folder of pictures or the rendered scene, as numbered JPEG files in time order."""
+
+from __future__ import annotations
+
+import re
+import threading
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from inference_server.scene import Scene
+
+_SUFFIXES = {".jpg", ".jpeg"}
+#: Longest wait for a frame that is being rendered, in seconds; one takes about a tenth of that on a slow machine.
+_RENDER_PATIENCE_S = 10.0
+
+
+class NoFrames(ValueError):
+    """The folder holds nothing that can be played; the message says what it should hold."""
+
+
+class FrameSource(Protocol):
+    """JPEG files in the order in which a camera saw them; positions count from 0."""
+
+    def __len__(self) -> int:
+        """Return how many frames there are."""
+        ...
+
+    def jpeg(self, position: int) -> bytes:
+        """Return the JPEG file at ``position``."""
+        ...
+
+    def number(self, position: int) -> int:
+        """Return the number by which people know the frame at ``position``."""
+        ...
+
+    def close(self) -> None:
+        """Free what the source holds."""
+        ...
+
+
+class FolderFrames:
+    """The JPEG files of one folder in natural order (``frame9`` before ``frame10``), their bytes untouched."""
+
+    def __init__(self, folder: Path) -> None:
+        """List ``folder``; raises :class:`NoFrames`."""
+        if not folder.is_dir():
+            raise NoFrames(f"{folder} is not a folder; name one that holds JPEG files in time order")
+        self.paths = sorted((path for path in folder.iterdir() if path.suffix.lower() in _SUFFIXES), key=_natural)
+        if not self.paths:
+            raise NoFrames(f"{folder} holds no .jpg file; name a folder of JPEG files in time order")
+
+    def __len__(self) -> int:
+        """Return how many frames there are."""
+        return len(self.paths)
+
+    def jpeg(self, position: int) -> bytes:
+        """Read the file at ``position``."""
+        return self.paths[position].read_bytes()
+
+    def number(self, position: int) -> int:
+        """Return the trailing digits of the file's name, or its place counted from 1 when it has none."""
+        digits = re.search(r"(\d+)$", self.paths[position].stem)
+        return int(digits[1]) if digits else position + 1
+
+    def close(self) -> None:
+        """Hold nothing, free nothing."""
+
+
+class SceneFrames:
+    """The rendered scene, drawn ahead by a thread of its own, so that a camera never waits for the painter."""
+
+    def __init__(self, scene: Scene, quality: int = 85) -> None:
+        """Start drawing ``scene`` at JPEG ``quality`` (0 to 100); frames stay in memory, about 100 kB each."""
+        self._scene = scene
+        self._quality = quality
+        self._drawn: dict[int, bytes] = {}
+        self._news = threading.Condition()
+        self._closed = False
+        self._painter = threading.Thread(target=self._paint, name="scene-painter")
+        self._painter.start()
+
+    def __len__(self) -> int:
+        """Return how many frames there are."""
+        return self._scene.frames
+
+    def jpeg(self, position: int) -> bytes:
+        """Return the frame at ``position``, waiting for the painter when it is not drawn yet; raises TimeoutError."""
+        with self._news:
+            self._news.wait_for(lambda: position in self._drawn or self._closed, _RENDER_PATIENCE_S)
+            if position not in self._drawn:
+                raise TimeoutError(f"frame {position} of the scene was not drawn in time")
+            return self._drawn[position]
+
+    def number(self, position: int) -> int:
+        """Return the scene's own frame index, which is the position."""
+        return position
+
+    def close(self) -> None:
+        """Stop drawing and wait for the painter to end (one frame's time)."""
+        with self._news:
+            self._closed = True
+            self._news.notify_all()
+        self._painter.join()
+
+    def _paint(self) -> None:
+        for index in range(self._scene.frames):
+            if self._closed:
+                return
+            jpeg = self._scene.jpeg(index, self._quality)
+            with self._news:
+                self._drawn[index] = jpeg
+                self._news.notify_all()
+
+
+def _natural(path: Path) -> list[tuple[int, str]]:
+    """Return a sort key that compares runs of digits by value."""
+    return [(int(part), "") if part.isdigit() else (-1, part) for part in re.split(r"(\d+)", path.name.lower()) if part]

@@ -1,0 +1,192 @@
+"""Measure an exported detector on pictures it was not trained on: ``spaghetti-server evaluate MODEL.onnx --data DATA``.
+
+Pictures are decoded as they are when served. Prints a table for people and, as its last line, one JSON document for
+programs. ``fd1`` (noisy labels) is in no figure; intervals are drawn over groups, since the frames of one video agree.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import click
+import numpy as np
+from numpy.typing import NDArray
+from tqdm import tqdm
+
+from inference_server.detector import options
+from inference_server.detector.geometry import Boxes, merged
+from inference_server.detector.labels import NOISY_SOURCES, Row, read, tangles
+from inference_server.detector.metrics import auroc, average_precision, bootstrap, calibration_error, recall_above, threshold_at
+from inference_server.onnx_detector import Answer, OnnxDetector
+from inference_server.pixels import prepare
+
+#: The score from which a frame counts as firing, and the share of good pictures that may fire for the other threshold.
+FIRES, FALSE_ALARMS = 0.5, 0.01
+#: Boxes weaker than this are not drawn for anyone and not scored.
+LEAST_CONFIDENCE = 0.05
+#: Bounds of a tangle's size, the square root of its share of the picture.
+SIZES = {"small (< 0.2)": (0.0, 0.2), "medium (0.2 to 0.5)": (0.2, 0.5), "large (> 0.5)": (0.5, 1.01)}
+
+
+@dataclass(frozen=True)
+class Figure:
+    """One line of the table: its value with the 95 % interval over groups, and of how many pictures."""
+
+    name: str
+    value: float
+    low: float
+    high: float
+    pictures: int
+
+
+@dataclass(frozen=True)
+class Looked:
+    """A labelled picture and what the detector said of it."""
+
+    row: Row
+    answer: Answer
+
+
+def look(detector: OnnxDetector, rows: Iterable[Row]) -> list[Looked]:
+    """Ask ``detector`` about each picture, at the size it was exported for."""
+    size = detector.input_size
+    return [Looked(row, detector.look(prepare(row.path.read_bytes(), size=size))) for row in rows]
+
+
+def figures(looked: Sequence[Looked]) -> list[Figure]:
+    """Return every figure of split ``val`` and ``eval_only``."""
+    scores = np.array([one.answer.frame_score for one in looked])
+    label = np.array([one.row.label for one in looked])
+    val = np.array([one.row.split == "val" for one in looked])
+    groups = np.array([f"{one.row.source}:{one.row.group}" for one in looked])
+    spaghetti, good = val & (label == "spaghetti"), label == "normal"
+    either = spaghetti | (val & (label == "fail"))
+    defect = val & np.isin(label, ["stringing", "other_defect"])
+
+    def line(name: str, over: NDArray[np.bool_], value: Callable[[NDArray[np.float64], NDArray[np.int64]], float]) -> Figure:
+        """Measure ``value(scores, indices)`` over the chosen pictures, then again over groups drawn anew."""
+        index = np.flatnonzero(over)
+        low, high = bootstrap(list(groups[index]), lambda drawn: value(scores, index[drawn]))
+        return Figure(name, value(scores, index), low, high, len(index))
+
+    def separation(good_ones: NDArray[np.bool_]) -> Callable[[NDArray[np.float64], NDArray[np.int64]], float]:
+        return lambda s, i: auroc(s[i][spaghetti[i]], s[i][good_ones[i]])
+
+    def recall_at(failed: NDArray[np.bool_]) -> Callable[[NDArray[np.float64], NDArray[np.int64]], float]:
+        return lambda s, i: recall_above(s[i][failed[i]], threshold_at(s[i][good[i]], FALSE_ALARMS))
+
+    def fires(s: NDArray[np.float64], i: NDArray[np.int64]) -> float:
+        return recall_above(s[i], FIRES)
+
+    lines = [
+        line("AUROC, spaghetti against normal", spaghetti | good, separation(good)),
+        line("AUROC, spaghetti against stringing and other defects", spaghetti | defect, separation(defect)),
+        line("recall of spaghetti where 1 % of normal fires", spaghetti | good, recall_at(spaghetti)),
+        line("recall of spaghetti and fail where 1 % of normal fires", either | good, recall_at(either)),
+        line("recall of spaghetti at 0.5", spaghetti, fires),
+        line("share of normal that fires at 0.5", good, fires),
+        line("share of stringing and other defects that fires at 0.5", defect, fires),
+        line(
+            "expected calibration error, spaghetti and normal",
+            spaghetti | good,
+            lambda s, i: calibration_error(s[i], spaghetti[i]),
+        ),
+    ]
+    for source in sorted({one.row.source for one in looked}):
+        here = good & np.array([one.row.source == source for one in looked])
+        if here.any():
+            lines.append(line(f"share of normal that fires at 0.5, {source}", here, fires))
+    extent = np.array([_extent(one.row) for one in looked])
+    for name, (low, high) in SIZES.items():
+        here = spaghetti & (extent >= low) & (extent < high)
+        if here.any():
+            lines.append(line(f"recall of spaghetti at 0.5, {name}", here, fires))
+    return lines
+
+
+def _extent(row: Row) -> float:
+    """Return the size of a picture's largest tangle, NaN where nobody boxed one."""
+    boxes = tangles(row)
+    return float(np.sqrt(((boxes[:, 2:] - boxes[:, :2]).prod(1)).max())) if len(boxes) else float("nan")
+
+
+def box_figure(looked: Sequence[Looked]) -> Figure:
+    """Return AP50 on the collection with tight boxes, tangles joined, over the split ``val``."""
+    tight = [one for one in looked if one.row.source == "wfpfopt" and one.row.split == "val"]
+    found = [_boxes(one.answer) for one in tight]
+    true = [merged(one.row.boxes) if one.row.boxes is not None else tangles(one.row) for one in tight]
+
+    def value(index: NDArray[np.int64]) -> float:
+        return average_precision([found[i] for i in index], [true[i] for i in index])
+
+    low, high = bootstrap([one.row.group for one in tight], value)
+    return Figure("box AP50, wfpfopt", value(np.arange(len(tight))), low, high, len(tight))
+
+
+def _boxes(answer: Answer) -> tuple[Boxes, NDArray[np.float64]]:
+    some = answer.confidences >= LEAST_CONFIDENCE
+    return answer.boxes[some], answer.confidences[some].astype(np.float64)
+
+
+def sequence_figures(detector: OnnxDetector, data: Path) -> dict[str, dict[str, float | None]]:
+    """Return for each sequence the share of frames that fire before and after the onset (None where there is no such frame)."""
+    index = data / "sequences" / "sequences.json"
+    if not index.is_file():
+        return {}
+    result = {}
+    for sequence in json.loads(index.read_text())["sequences"]:
+        onset = sequence["first_failure_frame"]
+        fired: Mapping[bool, list[bool]] = {False: [], True: []}
+        for name in sequence["files"]:
+            path = data / sequence["folder"] / name
+            score = detector.look(prepare(path.read_bytes(), size=detector.input_size)).frame_score
+            fired[onset is not None and frame_number(name) >= onset].append(score > FIRES)
+        result[sequence["id"]] = {
+            "before": float(np.mean(fired[False])) if fired[False] else None,
+            "after": float(np.mean(fired[True])) if fired[True] else None,
+        }
+    return result
+
+
+def frame_number(name: str) -> int:
+    """Return the number at the end of a frame's file name, by which the sequences count: ``clip2-00017.jpg`` is frame 17."""
+    return int(re.findall(r"\d+", name)[-1])
+
+
+def table(lines: Sequence[Figure], sequences: Mapping[str, Mapping[str, float | None]]) -> str:
+    """Lay the figures out for people."""
+    rows = [f"{one.name:62} {one.value:6.3f}  [{one.low:.3f}, {one.high:.3f}]  n={one.pictures}" for one in lines]
+    rows += ["", "sequences (seen, not tuned on): share of frames that fire at 0.5, before -> after the onset"]
+    for name, fired in sequences.items():
+        before, after = ("    -" if value is None else f"{value:5.2f}" for value in (fired["before"], fired["after"]))
+        rows.append(f"  {name:20} {before} -> {after}")
+    return "\n".join(rows)
+
+
+@click.command()
+@click.argument("model", type=options.EXISTING_FILE)
+@options.data
+@click.option("--threads", default=1, show_default=True, help="ONNX Runtime's threads.")
+def command(model: Path, data: Path, threads: int) -> None:
+    """Measure MODEL on the splits val and eval_only and on the sequences."""
+    detector = OnnxDetector(model, threads)
+    rows = [row for row in read(data) if row.split in ("val", "eval_only") and row.source not in NOISY_SOURCES]
+    looked = look(detector, tqdm(rows, unit="picture", leave=False))
+    lines = [*figures(looked), box_figure(looked)]
+    sequences = sequence_figures(detector, data)
+    click.echo(table(lines, sequences))
+    document = {
+        "model": model.name,
+        "metadata": dict(detector.metadata),
+        "figures": [asdict(one) for one in lines],
+        "sequences": sequences,
+    }
+    click.echo(json.dumps(document))
+
+
+if __name__ == "__main__":
+    command()

@@ -1,0 +1,157 @@
+"""Write the network as one ONNX file that keeps the tensor contract, and prove that it answers as torch does.
+
+``spaghetti-server export --checkpoint RUN/best.pt --out spaghetti-nano-416-v1.onnx``
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import click
+import numpy as np
+import onnx
+import onnxruntime
+import torch
+
+from inference_server.contract import (
+    BOXES,
+    CLASS_NAMES,
+    CLASSES,
+    CONFIDENCES,
+    FRAME_SCORE,
+    HEATMAP,
+    IMAGE,
+    INPUT_SIZE,
+    WINDOW,
+)
+from inference_server.detector import options
+from inference_server.detector.geometry import Boxes
+from inference_server.detector.metrics import Scores
+from inference_server.detector.model import Calibration, Detector, Served, count_macs
+
+#: TensorRT 8.6 and ONNX Runtime 1.14, the oldest that are served, read this operator set.
+OPSET = 17
+OUTPUTS = (BOXES, CONFIDENCES, CLASSES, FRAME_SCORE, HEATMAP)
+#: Largest difference between torch and ONNX Runtime in fractions and probabilities; fp32 sums in another order differ by less.
+TOLERANCE = 1e-3
+#: The heatmap is rounded to 1/255, so a tie may fall to the other side.
+HEATMAP_TOLERANCE = 1
+MAX_BYTES = 8 * 1024 * 1024
+
+
+class ExportFailed(RuntimeError):
+    """The file that was written does not do what the network does."""
+
+
+def load(checkpoint: Path) -> tuple[Detector, Calibration, dict[str, Any]]:
+    """Read a checkpoint; returns the network in eval mode, its calibration and the facts kept beside it."""
+    saved = torch.load(checkpoint, map_location="cpu", weights_only=True)
+    detector = Detector(saved["config"]["backbone"], saved["config"]["width"])
+    detector.load_state_dict(saved["weights"])
+    return detector.eval(), Calibration(*saved.get("calibration", Calibration())), saved
+
+
+def export(detector: Detector, calibration: Calibration, facts: Mapping[str, str], path: Path, size: int = INPUT_SIZE) -> None:
+    """Write ``detector`` (in eval mode; it is fused in place) to ``path`` with its sha256 beside it, whole or not at all.
+
+    ``facts`` go into the file's metadata beside name, classes, size and calibration.
+    Raises :class:`ExportFailed` when ONNX Runtime answers otherwise than torch or the file is too large.
+    """
+    served = Served(detector.fuse(), calibration, size).eval()
+    with tempfile.TemporaryDirectory(dir=path.parent) as folder:
+        draft = Path(folder) / path.name
+        _write_graph(served, draft, size)
+        _describe(draft, {**_own_facts(path, calibration, size, detector), **facts})
+        prove(served, draft, size)
+        if draft.stat().st_size > MAX_BYTES:
+            raise ExportFailed(f"{path.name} has {draft.stat().st_size:,} bytes; at most {MAX_BYTES:,} are shipped")
+        digest = hashlib.sha256(draft.read_bytes()).hexdigest()
+        note = draft.with_suffix(".onnx.sha256")
+        note.write_text(f"{digest}  {path.name}\n")
+        draft.replace(path)
+        note.replace(path.with_suffix(".onnx.sha256"))
+
+
+def prove(served: Served, path: Path, size: int, seed: int = 0) -> None:
+    """Compare the file with the network on seeded noise and on a window; raises :class:`ExportFailed`."""
+    generator = torch.Generator().manual_seed(seed)
+    coarse = torch.rand(3, 3, size // 16, size // 16, generator=generator)
+    image = (torch.nn.functional.interpolate(coarse, size=(size, size), mode="bilinear") * 255).to(torch.uint8)
+    window = torch.tensor([[0.0, 0.0, 1.0, 1.0], [0.25, 0.5, 0.5, 0.75], [0.0, 0.0, 0.5, 1.0]])
+    with torch.no_grad():
+        expected = [tensor.numpy() for tensor in served(image, window)]
+    session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    given = session.run(list(OUTPUTS), {IMAGE: image.numpy(), WINDOW: window.numpy()})
+    for name, want, got in zip(OUTPUTS, expected, given, strict=True):
+        limit = HEATMAP_TOLERANCE if name == HEATMAP else TOLERANCE
+        if name == BOXES:  # two peaks of equal height may come in either order
+            worst = max(_farthest(*pair) for pair in zip(want, expected[1], got, given[1], strict=True))
+        else:
+            worst = float(np.abs(want.astype(np.float64) - got.astype(np.float64)).max(initial=0.0))
+        if worst > limit or want.dtype != got.dtype:
+            raise ExportFailed(f"{name} differs by {worst:.2g} between torch and ONNX Runtime; at most {limit} is rounding")
+
+
+def _farthest(wanted: Boxes, wanted_confidences: Scores, given: Boxes, given_confidences: Scores) -> float:
+    """Return how far the box of one list that has the least like partner in the other is from it, order aside.
+
+    Boxes as weak as the last row are left out: which of several equals makes it into the list is chance.
+    """
+    clear = wanted_confidences > wanted_confidences[-1] + TOLERANCE
+    apart = np.abs(wanted[clear][:, None] - given[None]).max(-1)
+    apart = np.maximum(apart, np.abs(wanted_confidences[clear][:, None] - given_confidences[None]))
+    return float(apart.min(1).max(initial=0.0))
+
+
+def _write_graph(served: Served, path: Path, size: int) -> None:
+    sample = (torch.zeros(2, 3, size, size, dtype=torch.uint8), torch.tensor([[0.0, 0.0, 1.0, 1.0]] * 2))
+    names = [IMAGE, WINDOW, *OUTPUTS]
+    torch.onnx.export(
+        served,
+        sample,
+        str(path),
+        input_names=names[:2],
+        output_names=names[2:],
+        dynamic_axes={name: {0: "N"} for name in names},
+        opset_version=OPSET,
+        dynamo=False,  # the newer exporter starts at opset 18, which TensorRT 8.6 does not read in full
+    )
+
+
+def _describe(path: Path, facts: Mapping[str, str]) -> None:
+    model = onnx.load(str(path))
+    onnx.helper.set_model_props(model, dict(facts))
+    onnx.checker.check_model(model, full_check=True)
+    onnx.save(model, str(path))
+
+
+def _own_facts(path: Path, calibration: Calibration, size: int, detector: Detector) -> dict[str, str]:
+    return {
+        "name": path.stem,
+        "version": path.stem.rpartition("-v")[2],
+        "class_names": json.dumps(CLASS_NAMES),
+        "input_size": str(size),
+        "calibration": json.dumps(calibration._asdict()),
+        "gmac": f"{count_macs(detector, size) / 1e9:.3f}",
+        "licence": "AGPL-3.0-or-later",
+    }
+
+
+@click.command()
+@options.checkpoint
+@click.option("--out", type=options.NEW_FILE, required=True, help="NAME-SIZE-vVERSION.onnx")
+def command(checkpoint: Path, out: Path) -> None:
+    """Write a trained network as ONNX, with its sha256 beside it."""
+    detector, calibration, saved = load(checkpoint)
+    facts = {"data_sha256": str(saved.get("data_sha256", "")), "trained_steps": str(saved.get("step", 0))}
+    export(detector, calibration, facts, out)
+    click.echo(f"{out} ({out.stat().st_size / 1e6:.2f} MB, {count_macs(detector, INPUT_SIZE) / 1e9:.3f} GMAC)")
+
+
+if __name__ == "__main__":
+    command()

@@ -1,0 +1,377 @@
+"""The network: a small backbone, a light feature pyramid and three heads (boxes, mask, whole frame).
+
+``image`` (B, 3, S, S) in 0 to 1 RGB  ->  raw logits (:class:`Raw`); :class:`Served` turns those into the tensors of
+:mod:`inference_server.contract`. Every operator has a TensorRT counterpart and there is no NonMaxSuppression:
+peaks are picked by max-pooling, duplicates dropped by a 20 x 20 overlap matrix.
+
+Three backbones with the same strides:
+
+- ``shuffle``: ShuffleNetV2 x0.5 (Ma et al. 2018), 0.14 GMAC at 416, which can start from openly licensed weights;
+- ``repvgg``: plain 3x3 + ReLU with training-time side branches (Ding et al. 2021), fastest in int8, starts from nothing;
+- ``twin``: ``shuffle``, which knows things, beside a short plain tower, which sees strands: the other one has 24 channels
+  and a max-pool before it looks twice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from inference_server.contract import TOP_K
+
+#: Pixels of input per cell of the box head and of the mask head.
+BOX_STRIDE, MASK_STRIDE = 8, 16
+#: A confidence below this is answered as exactly 0: less than one in twenty such boxes shows a tangle.
+CONFIDENCE_FLOOR = 0.05
+#: A box is a duplicate of a stronger one when they share this part of the smaller one's area. A tangle has no
+#: true outline, so a part of a tangle inside a larger box is the same tangle.
+SAME_TANGLE_OVERLAP = 0.6
+#: Peaks looked at before duplicates are dropped.
+CANDIDATES = 40
+#: Probability of a positive cell or frame that the untrained network answers (Lin et al. 2017, focal loss, section 3.3).
+PRIOR = 0.02
+#: Boxes are predicted as exp(x) * this many pixels from the cell's centre to each side, so that x = 0 is a middling tangle.
+SIDE_SCALE_PX = 48.0
+#: Share of training frames in which the frame's head must do without the look of the whole: a small tangle hardly changes it.
+LOCAL_ONLY = 0.4
+#: exp() of more than this would leave any picture; clamping keeps bf16 and int8 finite.
+LARGEST_SIDE_LOG = 3.0
+
+
+class Raw(NamedTuple):
+    """What the heads say before any decision, all logits: S is the input's side in pixels."""
+
+    peaks: Tensor  # (B, 1, S/8, S/8)
+    sides: Tensor  # (B, 4, S/8, S/8) log of the distance to left, top, right, bottom in SIDE_SCALE_PX
+    mask: Tensor  # (B, 1, S/16, S/16)
+    frame: Tensor  # (B, 1)
+
+
+class RepConv(nn.Module):
+    """A 3x3 convolution with ReLU that trains with 1x1 and identity branches beside it (RepVGG, Ding et al. 2021)."""
+
+    def __init__(self, c_in: int, c_out: int, stride: int = 1) -> None:
+        super().__init__()
+        self.conv3 = nn.Conv2d(c_in, c_out, 3, stride, 1, bias=False)
+        self.bn3 = nn.BatchNorm2d(c_out)
+        self.conv1 = nn.Conv2d(c_in, c_out, 1, stride, 0, bias=False)
+        self.bn1 = nn.BatchNorm2d(c_out)
+        self.bn0 = nn.BatchNorm2d(c_in) if c_in == c_out and stride == 1 else None
+        self.fused: nn.Conv2d | None = None
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, c_in, H, W) -> (B, c_out, H / stride, W / stride)."""
+        if self.fused is not None:
+            return F.relu(self.fused(x))
+        y = self.bn3(self.conv3(x)) + self.bn1(self.conv1(x))
+        return F.relu(y if self.bn0 is None else y + self.bn0(x))
+
+    def fuse(self) -> None:
+        """Fold the branches into one convolution that gives the same answers (in eval mode)."""
+        kernel, bias = _folded(self.conv3.weight, self.bn3)
+        side, side_bias = _folded(self.conv1.weight, self.bn1)
+        kernel, bias = kernel + F.pad(side, (1, 1, 1, 1)), bias + side_bias
+        if self.bn0 is not None:
+            one = torch.eye(kernel.shape[0], device=kernel.device)[:, :, None, None]
+            same, same_bias = _folded(F.pad(one, (1, 1, 1, 1)), self.bn0)
+            kernel, bias = kernel + same, bias + same_bias
+        conv = nn.Conv2d(kernel.shape[1], kernel.shape[0], 3, self.conv3.stride, 1)
+        conv.weight.data, conv.bias.data = kernel.detach(), bias.detach()
+        self.fused = conv
+        del self.conv3, self.conv1, self.bn3, self.bn1, self.bn0
+
+
+def _folded(weight: Tensor, bn: nn.BatchNorm2d) -> tuple[Tensor, Tensor]:
+    """Return kernel and bias of a convolution without bias followed by ``bn`` with its running statistics."""
+    assert bn.running_var is not None and bn.running_mean is not None
+    scale = bn.weight / torch.sqrt(bn.running_var + bn.eps)
+    return weight * scale[:, None, None, None], bn.bias - bn.running_mean * scale
+
+
+class RepVgg(nn.Module):
+    """Plain 3x3 convolutions; returns the features at strides 8, 16 and 32."""
+
+    channels = (64, 128, 192)
+
+    def __init__(self) -> None:
+        super().__init__()
+        # No side branch on the first one: torch 2.13 frees memory twice in the bf16 gradient of a 1x1 convolution of 3 channels.
+        self.stem = nn.Sequential(*_conv_bn(3, 16, 3, 2), nn.ReLU(inplace=True), RepConv(16, 32, 2), RepConv(32, 32))
+        self.stage8 = nn.Sequential(RepConv(32, 64, 2), RepConv(64, 64))
+        self.stage16 = nn.Sequential(RepConv(64, 128, 2), RepConv(128, 128))
+        self.stage32 = nn.Sequential(RepConv(128, 192, 2), RepConv(192, 192))
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """(B, 3, S, S) -> features of S/8, S/16 and S/32 cells a side."""
+        c3 = self.stage8(self.stem(x))
+        c4 = self.stage16(c3)
+        return c3, c4, self.stage32(c4)
+
+
+class ShuffleUnit(nn.Module):
+    """One unit of ShuffleNetV2; the parameter names are those of the published weights."""
+
+    def __init__(self, c_in: int, c_out: int, stride: int) -> None:
+        super().__init__()
+        main_in = c_in if stride == 2 else c_in // 2
+        main_out = c_out - (c_in if stride == 2 else c_in // 2)
+        self.branch_main = nn.Sequential(
+            *_conv_bn(main_in, c_out // 2, 1),
+            nn.ReLU(inplace=True),
+            *_conv_bn(c_out // 2, c_out // 2, 3, stride, depthwise=True),
+            *_conv_bn(c_out // 2, main_out, 1),
+            nn.ReLU(inplace=True),
+        )
+        self.branch_proj = (
+            nn.Sequential(*_conv_bn(c_in, c_in, 3, 2, depthwise=True), *_conv_bn(c_in, c_in, 1), nn.ReLU(inplace=True))
+            if stride == 2
+            else None
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, c_in, H, W) -> (B, c_out, H / stride, W / stride)."""
+        if self.branch_proj is not None:
+            return torch.cat((self.branch_proj(x), self.branch_main(x)), 1)
+        return torch.cat((x[:, 0::2], self.branch_main(x[:, 1::2])), 1)
+
+
+def _conv_bn(c_in: int, c_out: int, kernel: int, stride: int = 1, depthwise: bool = False) -> list[nn.Module]:
+    groups = c_in if depthwise else 1
+    return [nn.Conv2d(c_in, c_out, kernel, stride, kernel // 2, groups=groups, bias=False), nn.BatchNorm2d(c_out)]
+
+
+class ShuffleNet(nn.Module):
+    """ShuffleNetV2 x0.5; returns the features at strides 8, 16 and 32."""
+
+    channels = (48, 96, 192)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first_conv = nn.Sequential(*_conv_bn(3, 24, 3, 2), nn.ReLU(inplace=True))
+        self.maxpool = nn.MaxPool2d(3, 2, 1)
+        self.stage2 = _stage(24, 48, 4)
+        self.stage3 = _stage(48, 96, 8)
+        self.stage4 = _stage(96, 192, 4)
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """(B, 3, S, S) -> features of S/8, S/16 and S/32 cells a side."""
+        return self.stages(self.first_conv(x))
+
+    def stages(self, stem: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """(B, 24, S/2, S/2) -> features of S/8, S/16 and S/32 cells a side."""
+        c3 = self.stage2(self.maxpool(stem))
+        c4 = self.stage3(c3)
+        return c3, c4, self.stage4(c4)
+
+
+class Twin(ShuffleNet):
+    """ShuffleNetV2 x0.5 with a tower of plain 3x3 convolutions beside it; their features are concatenated at strides 8 and 16."""
+
+    channels = (48 + 64, 96 + 96, 192)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.texture8 = nn.Sequential(RepConv(24, 32, 2), RepConv(32, 64, 2), RepConv(64, 64))
+        self.texture16 = nn.Sequential(RepConv(64, 96, 2), RepConv(96, 96))
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """(B, 3, S, S) -> features of S/8, S/16 and S/32 cells a side."""
+        stem = self.first_conv(x)
+        c3, c4, c5 = self.stages(stem)
+        t3 = self.texture8(stem)
+        return torch.cat((c3, t3), 1), torch.cat((c4, self.texture16(t3)), 1), c5
+
+
+def _stage(c_in: int, c_out: int, units: int) -> nn.Sequential:
+    return nn.Sequential(ShuffleUnit(c_in, c_out, 2), *(ShuffleUnit(c_out, c_out, 1) for _ in range(units - 1)))
+
+
+BACKBONES: Mapping[str, type[RepVgg] | type[ShuffleNet]] = {"repvgg": RepVgg, "shuffle": ShuffleNet, "twin": Twin}
+
+
+class Detector(nn.Module):
+    """Backbone, pyramid to stride 8, and the heads for peaks and sides, mask and whole frame."""
+
+    def __init__(self, backbone: str = "shuffle", width: int = 64) -> None:
+        """Build the network; ``width`` is the number of channels of the pyramid."""
+        super().__init__()
+        self.backbone = BACKBONES[backbone]()
+        c3, c4, c5 = self.backbone.channels
+        self.context = RepConv(c5, c5)
+        self.lateral5, self.lateral4, self.lateral3 = (nn.Conv2d(c, width, 1) for c in (c5, c4, c3))
+        self.smooth4, self.smooth3 = RepConv(width, width), RepConv(width, width)
+        self.mask_tower = RepConv(width, width)
+        self.mask_head = nn.Conv2d(width, 1, 1)
+        self.box_tower = RepConv(width, width)
+        self.peak_head, self.side_head = nn.Conv2d(width, 1, 1), nn.Conv2d(width, 4, 1)
+        self.frame_head = nn.Sequential(
+            nn.Linear(2 * c5 + width + 2, 64), nn.ReLU(inplace=True), nn.Dropout(0.2), nn.Linear(64, 1)
+        )
+        for head in (self.peak_head, self.mask_head):
+            nn.init.constant_(head.bias, _logit(PRIOR))
+        nn.init.zeros_(self.side_head.bias)
+
+    def forward(self, x: Tensor) -> Raw:
+        """Look at ``x`` (B, 3, S, S), RGB, 0 to 1; S is a multiple of 32."""
+        c3, c4, c5 = self.backbone(x)
+        c5 = self.context(c5)  # (B, 192, S/32, S/32)
+        p4 = self.smooth4(self.lateral4(c4) + _doubled(self.lateral5(c5)))  # (B, width, S/16, S/16)
+        p3 = self.smooth3(self.lateral3(c3) + _doubled(p4))  # (B, width, S/8, S/8)
+        region = self.mask_tower(p4)
+        mask = self.mask_head(region)
+        box = self.box_tower(p3)
+        peaks = self.peak_head(box)
+        return Raw(peaks, self.side_head(box), mask, self._frame(c5, region, mask, peaks))
+
+    def _frame(self, c5: Tensor, region: Tensor, mask: Tensor, peaks: Tensor) -> Tensor:
+        """Judge the whole frame by its overall look and by the place that looks most like a tangle."""
+        attention = torch.softmax(mask.flatten(2).float(), -1)  # (B, 1, cells)
+        at_worst = (region.flatten(2) * attention).sum(-1)  # (B, width)
+        strongest = torch.cat((mask.amax((2, 3)), peaks.amax((2, 3))), 1)  # (B, 2)
+        overall = torch.cat((c5.mean((2, 3)), c5.amax((2, 3))), 1)  # (B, 384)
+        if self.training:
+            overall = overall * (torch.rand(len(overall), 1, device=overall.device) > LOCAL_ONLY)
+        return self.frame_head(torch.cat((overall, at_worst, strongest.clamp(-8, 8)), 1))
+
+    def fuse(self) -> Detector:
+        """Fold every training-time branch into its convolution, in place; answers stay the same. Call in eval mode."""
+        for module in self.modules():
+            if isinstance(module, RepConv) and module.fused is None:
+                module.fuse()
+        return self
+
+
+def _doubled(x: Tensor) -> Tensor:
+    return F.interpolate(x, scale_factor=2.0, mode="nearest")
+
+
+def _logit(p: float) -> float:
+    return float(torch.logit(torch.tensor(p)))
+
+
+def load_backbone(detector: Detector, state: Mapping[str, Tensor]) -> None:
+    """Start the ``shuffle`` backbone from published weights that were trained on BGR / 255.
+
+    ``state`` is a state dict with the names of ShuffleNetV2, with or without the prefix ``backbone.``.
+    """
+    names = {key.removeprefix("backbone."): value for key, value in state.items()}
+    own = detector.backbone.state_dict()
+    weights = {key: names[key] for key in own if key in names}
+    missing = [key for key in own if key not in names and not key.endswith("num_batches_tracked") and "texture" not in key]
+    if missing:
+        raise ValueError(f"these weights are not of this backbone: {len(missing)} tensors are missing, such as {missing[0]!r}")
+    weights["first_conv.0.weight"] = weights["first_conv.0.weight"].flip(1)  # BGR -> RGB
+    detector.backbone.load_state_dict(weights, strict=False)
+
+
+def grow(detector: Detector, state: Mapping[str, Tensor]) -> None:
+    """Start ``detector`` from the weights of a smaller one of ours: what is new to it begins without a say.
+
+    A convolution with more inputs takes the known ones over and weighs the new ones zero, so that the answers stay the same.
+    """
+    own = detector.state_dict()
+    for name, value in state.items():
+        if own[name].shape != value.shape:
+            wider = torch.zeros_like(own[name])
+            wider[:, : value.shape[1]] = value
+            value = wider
+        own[name] = value
+    detector.load_state_dict(own)
+
+
+def decoded_boxes(sides: Tensor, size: int) -> Tensor:
+    """Turn ``sides`` (B, 4, H, W) into boxes (B, 4, H, W): left, top, right, bottom as fractions of the input, unclipped."""
+    reach = sides.float().clamp(-LARGEST_SIDE_LOG, LARGEST_SIDE_LOG).exp() * (SIDE_SCALE_PX / size)
+    rows, columns = sides.shape[2:]
+    y = ((torch.arange(rows, device=sides.device) + 0.5) / rows)[None, :, None].expand(sides.shape[0], rows, columns)
+    x = ((torch.arange(columns, device=sides.device) + 0.5) / columns)[None, None, :].expand(sides.shape[0], rows, columns)
+    return torch.stack((x - reach[:, 0], y - reach[:, 1], x + reach[:, 2], y + reach[:, 3]), 1)
+
+
+class Calibration(NamedTuple):
+    """Scale and shift of the logits that make probabilities of them (Platt scaling), fitted on val."""
+
+    frame_scale: float = 1.0
+    frame_shift: float = 0.0
+    mask_scale: float = 1.0
+    mask_shift: float = 0.0
+
+
+class Served(nn.Module):
+    """The fused network with everything around it that a caller should not have to know: the graph that is exported."""
+
+    def __init__(self, detector: Detector, calibration: Calibration, size: int) -> None:
+        """Wrap ``detector`` for pictures of ``size`` x ``size`` pixels."""
+        super().__init__()
+        self.detector = detector
+        self.calibration = calibration
+        self.size = size
+
+    def forward(self, image: Tensor, window: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
+        """Look at ``image`` uint8 (N, 3, S, S) that shows the part ``window`` float32 (N, 4) of a picture.
+
+        Returns boxes (N, K, 4), confidences (N, K), classes (N, K), frame_score (N, 1), heatmap (N, S/16, S/16).
+        """
+        raw = self.detector(image.float() / 255.0)
+        c = self.calibration
+        frame_score = torch.sigmoid(raw.frame * c.frame_scale + c.frame_shift)
+        boxes, confidences = self._picked(raw, frame_score)
+        heatmap = torch.round(torch.sigmoid(raw.mask[:, 0] * c.mask_scale + c.mask_shift) * 255.0).to(torch.uint8)
+        classes = torch.zeros_like(confidences).to(torch.int32)
+        return _in_picture(boxes, window, confidences), confidences, classes, frame_score, heatmap
+
+    def _picked(self, raw: Raw, frame_score: Tensor) -> tuple[Tensor, Tensor]:
+        """Pick the peaks, strongest first; returns boxes (N, K, 4) in fractions of the input and confidences (N, K)."""
+        score = torch.sigmoid(raw.peaks)
+        score = torch.where(F.max_pool2d(score, 3, 1, 1) > score, torch.zeros_like(score), score).flatten(1)
+        top, index = torch.topk(score, CANDIDATES, 1)  # (N, C)
+        boxes = decoded_boxes(raw.sides, self.size).flatten(2).transpose(1, 2)  # (N, cells, 4)
+        boxes = torch.gather(boxes, 1, index[:, :, None].expand(-1, -1, 4)).clamp(0.0, 1.0)
+        # A peak counts as much as the frame that it is in: the geometric mean keeps both on one scale.
+        confidence = torch.sqrt(top * frame_score) * self._first_of_its_kind(boxes)
+        confidence, order = torch.topk(confidence, TOP_K, 1)
+        confidence = torch.where(confidence < CONFIDENCE_FLOOR, torch.zeros_like(confidence), confidence)
+        return torch.gather(boxes, 1, order[:, :, None].expand(-1, -1, 4)), confidence
+
+    def _first_of_its_kind(self, boxes: Tensor) -> Tensor:
+        """Return (N, C) 1 for a box that no stronger one overlaps ("Fast NMS", Bolya et al. 2019), else 0."""
+        low = torch.maximum(boxes[:, :, None, :2], boxes[:, None, :, :2])
+        high = torch.minimum(boxes[:, :, None, 2:], boxes[:, None, :, 2:])
+        extent = (high - low).clamp(min=0.0)
+        area = (boxes[:, :, 2] - boxes[:, :, 0]) * (boxes[:, :, 3] - boxes[:, :, 1])
+        smaller = torch.minimum(area[:, :, None], area[:, None, :]).clamp(min=1e-6)
+        overlap = extent[..., 0] * extent[..., 1] / smaller  # (N, C, C), symmetric
+        stronger = torch.triu(torch.ones(CANDIDATES, CANDIDATES), diagonal=1)
+        worst = (overlap * stronger).amax(1)  # for each box, over the stronger ones
+        return (worst < SAME_TANGLE_OVERLAP).to(boxes.dtype)
+
+
+def _in_picture(boxes: Tensor, window: Tensor, confidences: Tensor) -> Tensor:
+    """Map boxes from fractions of the window to fractions of the whole picture; rows without confidence become zero."""
+    low, high = window[:, None, :2], window[:, None, 2:]
+    extent = high - low
+    mapped = torch.cat((low + boxes[..., :2] * extent, low + boxes[..., 2:] * extent), -1).clamp(0.0, 1.0)
+    return mapped * (confidences > 0.0).to(mapped.dtype)[..., None]
+
+
+def count_macs(detector: Detector, size: int) -> int:
+    """Count the multiply-accumulates of one picture of ``size`` x ``size`` pixels in convolutions and linear layers."""
+    total = 0
+
+    def add(module: nn.Module, _: object, out: Tensor) -> None:
+        nonlocal total
+        if isinstance(module, nn.Conv2d):
+            total += module.weight[0].numel() * out[0].numel()
+        elif isinstance(module, nn.Linear):
+            total += module.weight.numel()
+
+    hooks = [m.register_forward_hook(add) for m in detector.modules() if isinstance(m, (nn.Conv2d, nn.Linear))]
+    with torch.no_grad():
+        detector(torch.zeros(1, 3, size, size))
+    for hook in hooks:
+        hook.remove()
+    return total

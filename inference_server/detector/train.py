@@ -1,0 +1,313 @@
+"""Train the detector: ``spaghetti-server train --data DATA --run RUN``; the same command goes on after a stop.
+
+Leaves in RUN: config.json (every knob), metrics.jsonl (one line per check), curves.png, last.pt (to resume), best.pt
+(averaged weights of the best check on val). One CPU core does about 50 pictures of 320 x 320 a second.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import click
+import cv2
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.utils.data import DataLoader, Subset
+from tqdm import tqdm
+
+from inference_server.contract import INPUT_SIZE
+from inference_server.detector import options
+from inference_server.detector.dataset import Mix, PseudoLabel, Recipe, Scenes
+from inference_server.detector.labels import NOISY_SOURCES, Row, data_hash, read
+from inference_server.detector.losses import loss
+from inference_server.detector.metrics import auroc, recall_above, threshold_at
+from inference_server.detector.model import BACKBONES, Detector, grow, load_backbone
+from inference_server.pixels import prepare
+
+
+@dataclass(frozen=True)
+class Config:
+    """Every knob of a run; written beside its results."""
+
+    # network
+    backbone: str = "shuffle"
+    width: int = 64
+    # data
+    size: int = 320  # pixels; 416 for the last run
+    seed: int = 0
+    mix: Mix = field(default_factory=Mix)
+    # optimisation: AdamW, linear warm-up, cosine to a hundredth
+    steps: int = 4000
+    batch: int = 32
+    rate: float = 1.5e-3
+    backbone_rate: float = 0.5  # of `rate`: weights that come from elsewhere move less
+    decay: float = 0.03
+    warm_up: int = 150
+    clip: float = 5.0
+    average: float = 0.998  # decay per step of the averaged weights, which are the ones that are judged and kept
+    # machine
+    bf16: bool = True
+    threads: int = 1
+    loaders: int = 1
+    check_every: int = 500
+
+
+def learning_rate(step: int, config: Config) -> float:
+    """Return the share of ``config.rate`` at ``step``."""
+    if step < config.warm_up:
+        return (step + 1) / config.warm_up
+    done = (step - config.warm_up) / max(1, config.steps - config.warm_up)
+    return 0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * min(1.0, done)))
+
+
+class Averaged:
+    """An exponential average of a network's weights and statistics."""
+
+    def __init__(self, detector: Detector, decay: float) -> None:
+        """Start from the weights as they are."""
+        self.decay = decay
+        self.weights = {name: value.detach().clone() for name, value in detector.state_dict().items()}
+
+    def update(self, detector: Detector, step: int) -> None:
+        """Move towards the weights as they are now; faster in the first steps, which are not worth keeping."""
+        decay = min(self.decay, (1 + step) / (10 + step))
+        for name, value in detector.state_dict().items():
+            if value.dtype.is_floating_point:
+                self.weights[name].lerp_(value, 1 - decay)
+            else:
+                self.weights[name].copy_(value)
+
+
+@dataclass(frozen=True)
+class Check:
+    """How the averaged weights do on split ``val`` (``fd1`` left out)."""
+
+    auroc: float
+    auroc_defect: float  # the same against stringing and other defects
+    recall_at_1_percent: float
+    recall_fail: float
+    loss_frame: float
+
+    def rank(self) -> float:
+        """Return the figure that decides which weights are kept: val has few good pictures, so the smooth figures count."""
+        return self.auroc + 0.5 * self.auroc_defect - 0.1 * self.loss_frame
+
+
+@torch.no_grad()
+def frame_logits(detector: Detector, rows: list[Row], size: int, batch: int = 16) -> np.ndarray[Any, np.dtype[np.float64]]:
+    """Return (n,) the logit of the whole frame for each row, decoded as it is when served."""
+    logits = []
+    for start in range(0, len(rows), batch):
+        images = [prepare(row.path.read_bytes(), size=size).image for row in rows[start : start + batch]]
+        x = torch.from_numpy(np.stack(images)).float().div_(255).to(memory_format=torch.channels_last)
+        logits.append(detector(x).frame[:, 0].double().numpy())
+    return np.concatenate(logits)
+
+
+def check(detector: Detector, rows: list[Row], size: int) -> Check:
+    """Measure a network in eval mode on the rows of split ``val``."""
+    val = [row for row in rows if row.split == "val" and row.source not in NOISY_SOURCES]
+    logits = frame_logits(detector, val, size)
+    labels = np.array([row.label for row in val])
+    failed, good = logits[labels == "spaghetti"], logits[labels == "normal"]
+    near = logits[np.isin(labels, ["stringing", "other_defect"])]
+    bar = threshold_at(good, 0.01)
+    mixed = np.concatenate((np.logaddexp(0, -failed), np.logaddexp(0, good)))
+    return Check(
+        auroc=auroc(failed, good),
+        auroc_defect=auroc(failed, near),
+        recall_at_1_percent=recall_above(failed, bar),
+        recall_fail=recall_above(logits[labels == "fail"], bar),
+        loss_frame=float(mixed.mean()),
+    )
+
+
+def stream(scenes: Scenes, config: Config, start: int) -> Iterator[dict[str, Tensor]]:
+    """Yield batches from scene ``start`` on, made by loader processes."""
+    loader = DataLoader(
+        Subset(scenes, range(start, len(scenes))),
+        batch_size=config.batch,
+        num_workers=config.loaders,
+        prefetch_factor=6 if config.loaders else None,
+        drop_last=True,
+        worker_init_fn=_one_thread_each,
+    )
+    yield from loader
+
+
+def _one_thread_each(_: int) -> None:
+    cv2.setNumThreads(0)
+    torch.set_num_threads(1)
+
+
+def optimizer(detector: Detector, config: Config) -> torch.optim.AdamW:
+    """Make AdamW; biases and normalisation do not decay, the backbone moves slower."""
+    groups: dict[tuple[bool, bool], list[nn.Parameter]] = {}
+    for name, parameter in detector.named_parameters():
+        given = config.backbone != "repvgg" and name.startswith("backbone.") and "texture" not in name
+        groups.setdefault((given, parameter.ndim > 1), []).append(parameter)
+    return torch.optim.AdamW(
+        [
+            {
+                "params": parameters,
+                "share": config.backbone_rate if slow else 1.0,
+                "weight_decay": config.decay if decays else 0.0,
+            }
+            for (slow, decays), parameters in groups.items()
+        ],
+        lr=config.rate,
+        betas=(0.9, 0.99),
+    )
+
+
+def train(data: Path, run: Path, config: Config, init: Path | None = None, pseudo: Path | None = None) -> Check:
+    """Train until ``config.steps``, resuming from RUN/last.pt if it is there; returns the best check.
+
+    ``init`` is a checkpoint of ours or published backbone weights to start from; ``pseudo`` a file of pseudo-labels.
+    """
+    torch.set_num_threads(config.threads)
+    torch.manual_seed(config.seed)
+    run.mkdir(parents=True, exist_ok=True)
+    rows = read(data)
+    scenes = Scenes(
+        rows, Recipe(size=config.size, seed=config.seed, mix=config.mix), config.steps * config.batch, read_pseudo(pseudo)
+    )
+
+    detector = Detector(config.backbone, config.width)
+    if init is not None:
+        start_from(detector, init)
+    detector = detector.to(memory_format=torch.channels_last)
+    averaged = Averaged(detector, config.average)
+    adam = optimizer(detector, config)
+    step, best = 0, None
+    if (run / "last.pt").exists():
+        saved = torch.load(run / "last.pt", map_location="cpu", weights_only=True)
+        detector.load_state_dict(saved["live"])
+        adam.load_state_dict(saved["adam"])
+        averaged.weights, step = saved["weights"], saved["step"]
+        best = Check(**saved["best"]) if saved["best"] else None
+    facts = {"config": dataclasses.asdict(config), "data_sha256": data_hash(data), "init": init.name if init else None}
+    (run / "config.json").write_text(json.dumps(facts, indent=2) + "\n")
+
+    judged = Detector(config.backbone, config.width).to(memory_format=torch.channels_last).eval()
+    sums, since, began = torch.zeros(5), 0, time.monotonic()
+    bar = tqdm(stream(scenes, config, step * config.batch), initial=step, total=config.steps, unit="step", mininterval=10)
+    for batch in bar:
+        for group in adam.param_groups:
+            group["lr"] = config.rate * group["share"] * learning_rate(step, config)
+        x = batch["image"].float().div_(255).to(memory_format=torch.channels_last)  # (B, 3, S, S)
+        detector.train()
+        with torch.autocast("cpu", torch.bfloat16, enabled=config.bf16):
+            raw = detector(x)
+        parts = loss(raw, batch)
+        adam.zero_grad(set_to_none=True)
+        parts.total.backward()
+        nn.utils.clip_grad_norm_(detector.parameters(), config.clip)
+        adam.step()
+        averaged.update(detector, step)
+        step += 1
+        sums += torch.stack(parts).detach()
+        since += 1
+        if step % config.check_every and step != config.steps:
+            continue
+        judged.load_state_dict(averaged.weights)
+        found = check(judged, rows, INPUT_SIZE)  # the size that is served, whatever the size that is trained
+        means = dict(zip(parts._fields, (sums / since).tolist(), strict=True))
+        line = {"step": step, "seconds": round(time.monotonic() - began, 1), "loss": means, "val": dataclasses.asdict(found)}
+        with (run / "metrics.jsonl").open("a") as log:
+            log.write(json.dumps(line) + "\n")
+        sums, since = torch.zeros(5), 0
+        on_val = "  ".join(f"{name} {value:.3f}" for name, value in dataclasses.asdict(found).items())
+        bar.write(f"step {step}  loss {means['total']:.3f}  {on_val}")
+        kept = {**facts, "weights": averaged.weights, "step": step}
+        if best is None or found.rank() >= best.rank():
+            best = found
+            save(kept, run / "best.pt")
+        live = {"live": detector.state_dict(), "adam": adam.state_dict(), "best": dataclasses.asdict(best)}
+        save({**kept, **live}, run / "last.pt")
+        draw_curves(run)
+    assert best is not None, "a run has at least one step"
+    return best
+
+
+def start_from(detector: Detector, path: Path) -> None:
+    """Load a checkpoint of ours, or published weights into the backbone alone."""
+    state = torch.load(path, map_location="cpu", weights_only=True)
+    if "weights" in state:
+        grow(detector, state["weights"])
+    else:
+        load_backbone(detector, state)
+
+
+def read_pseudo(path: Path | None) -> dict[str, PseudoLabel]:
+    """Read pseudo-labels: one JSON object per line with id, frame and boxes."""
+    if path is None:
+        return {}
+    lines = [json.loads(line) for line in path.read_text().splitlines()]
+    return {line["id"]: PseudoLabel(line["frame"], np.asarray(line["boxes"], np.float32).reshape(-1, 4)) for line in lines}
+
+
+def save(state: dict[str, Any], path: Path) -> None:
+    """Write a checkpoint whole or not at all."""
+    draft = path.with_suffix(".tmp")
+    torch.save(state, draft)
+    draft.replace(path)
+
+
+def draw_curves(run: Path) -> None:
+    """Draw losses and figures on val over steps as RUN/curves.png."""
+    from matplotlib.figure import Figure  # only here: importing it takes as long as fifty steps
+
+    lines = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+    steps = [line["step"] for line in lines]
+    figure = Figure(figsize=(10, 4), layout="constrained")
+    left, right = figure.subplots(1, 2)
+    for name in lines[0]["loss"]:
+        left.plot(steps, [line["loss"][name] for line in lines], label=name)
+    for name in lines[0]["val"]:
+        right.plot(steps, [line["val"][name] for line in lines], label=name)
+    for axes, title in ((left, "training loss"), (right, "val")):
+        axes.set(title=title, xlabel="step")
+        axes.legend()
+        axes.grid(alpha=0.3)
+    figure.savefig(run / "curves.png", dpi=110)
+
+
+@click.command()
+@options.data
+@click.option("--run", type=options.FOLDER, required=True, help="Folder for results; an existing run goes on.")
+@click.option("--init", type=options.EXISTING_FILE, help="A run's .pt, or backbone weights to start from.")
+@click.option("--pseudo", type=options.EXISTING_FILE, help="Pseudo-labels for the unlabelled split.")
+@click.option(
+    "--pseudo-share",
+    default=0.0,
+    show_default=True,
+    help="How often pseudo-labelled pictures of each class are shown, in units of the mix.",
+)
+@click.option("--backbone", type=click.Choice(sorted(BACKBONES)), default="shuffle", show_default=True)
+@click.option("--size", default=INPUT_SIZE, show_default=True, help="Side of the training pictures in pixels, a multiple of 32.")
+@click.option("--steps", default=4000, show_default=True, help="Optimiser steps in all.")
+@click.option("--batch", default=32, show_default=True, help="Pictures per step.")
+@click.option("--rate", default=1.5e-3, show_default=True, help="Largest learning rate.")
+@click.option("--seed", default=0, show_default=True)
+@click.option("--threads", default=1, show_default=True, help="Torch's threads; more seldom help beside a loader.")
+@click.option("--loaders", default=1, show_default=True, help="Processes that make scenes; one feeds one core of training.")
+@click.option("--check-every", default=500, show_default=True, help="Steps between checks on val.")
+@click.option("--bf16/--fp32", default=True, show_default=True, help="bf16 is faster on processors that have it.")
+def command(data: Path, run: Path, init: Path | None, pseudo: Path | None, pseudo_share: float, **knobs: Any) -> None:
+    """Train the detector on labelled pictures; the same command resumes a run that was stopped."""
+    config = Config(mix=Mix(pseudo=pseudo_share, pseudo_good=pseudo_share), **knobs)
+    best = train(data, run, config, init, pseudo)
+    click.echo(json.dumps(dataclasses.asdict(best)))
+
+
+if __name__ == "__main__":
+    command()

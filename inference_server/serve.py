@@ -1,0 +1,257 @@
+"""``spaghetti-server serve``: find the best way to serve on this machine, say which, and never be on the CPU in secret."""
+
+from __future__ import annotations
+
+import ipaddress
+import json
+import os
+import signal
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Literal
+
+import click
+
+from inference_server.contract import DETECTOR, ENSEMBLE
+from inference_server.engine import EngineFailed, build_engine, engine_path
+from inference_server.gpu import visible_gpus
+from inference_server.model_files import DamagedModel, default_model, verify
+from inference_server.repository import Profile, RepositoryError, assemble
+from inference_server.triton import TritonBinary, TritonFailed, TritonMissing, TritonServer, find_triton, free_port
+
+Asked = Literal["auto", "cpu", "onnx", "tensorrt"]
+
+#: The backend folder that each profile needs of a Triton.
+BACKEND: dict[Profile, str] = {"cpu": "python", "onnx": "onnxruntime", "tensorrt": "tensorrt"}
+#: Loading takes 1 s on a PC, and up to a minute on a cold disk or while CUDA initialises.
+READY_TIMEOUT_S = 180.0
+LOOK_EVERY_S = 0.5
+EXIT_NO_TRITON = 3
+EXIT_NO_GPU = 4
+
+
+class GpuNotUsed(RuntimeError):
+    """A GPU was asked for and would not be used; the message says why and what to do."""
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What to serve with, and why, in words for the person who started it."""
+
+    profile: Profile
+    why: str
+
+
+@dataclass(frozen=True)
+class Serving:
+    """What runs: printed for people, and with ``--json`` for programs."""
+
+    target: str
+    model: str
+    profile: Profile
+    device: str
+    why: str
+    triton: str
+    origin: str
+    pid: int
+    http_port: int
+    metrics_port: int | None
+    log: str
+
+
+def choose(asked: Asked, require_gpu: bool, gpus: Sequence[str], triton: TritonBinary) -> Choice:
+    """Choose the profile for a machine with these GPUs and this Triton.
+
+    ``auto`` takes TensorRT where both GPU and backend are there. Raises :class:`GpuNotUsed` when ``require_gpu`` or
+    ``tensorrt`` cannot be had, :class:`RepositoryError` when another profile's backend is missing.
+    """
+    needs_gpu = require_gpu or asked == "tensorrt"
+    if needs_gpu and asked == "cpu":
+        raise GpuNotUsed("A GPU was asked for together with --profile cpu: leave one of the two out.")
+    if needs_gpu and not gpus:
+        raise GpuNotUsed(
+            "A GPU was asked for, but nvidia-smi shows none: install the driver, or start the container with --gpus all."
+        )
+    profile: Profile = asked if asked != "auto" else "tensorrt" if gpus and triton.has_backend("tensorrt") else "cpu"
+    if needs_gpu and (profile == "cpu" or not triton.has_backend(BACKEND[profile])):
+        raise GpuNotUsed(f"A GPU was asked for, but this Triton ({triton.origin}) has no backend for it: use Dockerfile.triton.")
+    if not triton.has_backend(BACKEND[profile]):
+        raise RepositoryError(
+            f"This Triton ({triton.origin}) has no {BACKEND[profile]} backend: use --profile cpu, or Dockerfile.triton."
+        )
+    if asked != "auto":
+        return Choice(profile, "asked for")
+    if profile == "tensorrt":
+        return Choice(profile, f"{gpus[0]} and TensorRT are there")
+    return Choice(
+        profile, f"{gpus[0]} is there, but this Triton has no TensorRT; Dockerfile.triton has" if gpus else "no GPU is visible"
+    )
+
+
+def model_file(given: Path | None, profile: Profile, gpus: Sequence[str], triton: TritonBinary, engines: Path) -> Path:
+    """Return the file to serve: what was given, else the shipped detector; for TensorRT its engine, which is built when missing.
+
+    Raises :class:`DamagedModel` or :class:`EngineFailed`.
+    """
+    model = given or default_model()
+    if given is None:
+        verify(model)
+    if profile != "tensorrt" or model.suffix == ".plan":
+        return model
+    engine = engine_path(engines, model, gpus[0], triton.version)
+    if not engine.is_file():
+        click.echo(f"Building the TensorRT engine {engine.name}, once; this takes some minutes.", err=True)
+    return build_engine(model, engine)
+
+
+def device_of(server: TritonServer, gpus: Sequence[str]) -> tuple[bool, str]:
+    """Ask the running server what the detector runs on; returns (is it a GPU, its name)."""
+    kinds = {group["kind"] for group in server.model_config(DETECTOR).get("instance_group", [])}
+    if kinds == {"KIND_GPU"}:
+        return True, " + ".join(gpus) or "GPU"
+    return False, f"CPU ({len(os.sched_getaffinity(0))} cores)"
+
+
+def is_loopback(host: str) -> bool:
+    """Tell whether only this machine can reach ``host``; a name that is no address counts as public, except localhost."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def default_work() -> Path:
+    """Return the folder for what can be made again: repositories, engines, logs."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "spaghetti-server"
+
+
+def serve_until_stopped(server: TritonServer, choice: Choice, gpus: Sequence[str], needs_gpu: bool, as_json: bool) -> None:
+    """Start ``server``, say what it runs on, and block until Ctrl-C or SIGTERM; then everything it started is gone.
+
+    Raises :class:`TritonFailed` when Triton does not start or dies by itself, :class:`GpuNotUsed` when it ended up on the CPU.
+    """
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # both end in KeyboardInterrupt
+    try:
+        server.start()
+        server.wait_ready(READY_TIMEOUT_S)
+        on_gpu, device = device_of(server, gpus)
+        if needs_gpu and not on_gpu:
+            raise GpuNotUsed(f"A GPU was asked for, but Triton runs the detector on the {device}: see {server.log}.")
+        _announce(_describe(server, choice, device), as_json)
+        while server.is_running():
+            time.sleep(LOOK_EVERY_S)
+        raise TritonFailed(f"Triton stopped by itself: {server.trouble()}")
+    except KeyboardInterrupt:
+        click.echo("Stopping.", err=True)
+    finally:
+        for number in before:  # an impatient second one must not leave Triton behind
+            signal.signal(number, signal.SIG_IGN)
+        server.stop()
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _describe(server: TritonServer, choice: Choice, device: str) -> Serving:
+    return Serving(
+        target=server.target,
+        model=server.model_config(ENSEMBLE)["parameters"]["model_name"]["string_value"],
+        profile=choice.profile,
+        device=device,
+        why=choice.why,
+        triton=server.version,
+        origin=server.binary.origin,
+        pid=server.pid,
+        http_port=server.addresses.http_port,
+        metrics_port=server.addresses.metrics_port,
+        log=str(server.log),
+    )
+
+
+def _announce(serving: Serving, as_json: bool) -> None:
+    if as_json:
+        click.echo(json.dumps(asdict(serving)))
+        return
+    click.echo(f"Serving {serving.model} on {serving.target}")
+    click.echo(f"  runs on  {serving.device}, profile {serving.profile} ({serving.why})")
+    click.echo(f"  Triton   {serving.triton}, {serving.origin}, process {serving.pid}")
+    click.echo(f"  log      {serving.log}")
+
+
+@click.command()
+@click.option(
+    "--host", default="127.0.0.1", show_default=True, help="Address to listen on; 0.0.0.0 = every network of this machine."
+)
+@click.option("--port", default=8001, show_default=True, type=click.IntRange(0, 65535), help="gRPC port; 0 = any free one.")
+@click.option(
+    "--http-port", default=0, type=click.IntRange(0, 65535), help="Port for health checks, on loopback; default: any free one."
+)
+@click.option("--metrics-port", type=click.IntRange(1, 65535), help="Port for Prometheus, on loopback; default: no metrics.")
+@click.option("--profile", type=click.Choice(["auto", "cpu", "onnx", "tensorrt"]), default="auto", show_default=True)
+@click.option("--require-gpu", "--gpu", is_flag=True, help="Refuse to serve when the detector would not run on a GPU.")
+@click.option(
+    "--model",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="An .onnx or .plan file; default: the shipped one.",
+)
+@click.option(
+    "--work",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Folder for repository, engines and log; default: in ~/.cache.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document when ready.")
+def command(
+    host: str,
+    port: int,
+    http_port: int,
+    metrics_port: int | None,
+    profile: Asked,
+    require_gpu: bool,
+    model: Path | None,
+    work: Path | None,
+    as_json: bool,
+) -> None:
+    """Serve the detector with Triton, in the best way this machine allows.
+
+    Runs until Ctrl-C. Exit status: 0 stopped, 1 failed, 2 wrong use, 3 no Triton here, 4 a GPU was asked for and is not used.
+    """
+    folder = work or default_work()
+    try:
+        triton = find_triton()
+        gpus = visible_gpus()
+        choice = choose(profile, require_gpu, gpus, triton)
+        if not is_loopback(host):
+            click.echo(
+                f"Warning: the network can reach {host}, with no TLS and no token; put a gateway in front of it.", err=True
+            )
+        file = model_file(model, choice.profile, gpus, triton, folder / "engines")
+        port = port or free_port(host)
+        place = folder / f"port-{port}"
+        repository = assemble(place / "repository", profile=choice.profile, model=file)
+        server = TritonServer(
+            repository,
+            log=place / "triton.log",
+            profile=choice.profile,
+            binary=triton,
+            host=host,
+            grpc_port=port,
+            http_port=http_port,
+            metrics_port=metrics_port,
+        )
+        serve_until_stopped(server, choice, gpus, require_gpu or profile == "tensorrt", as_json)
+    except TritonMissing as error:
+        raise _Failure(error, EXIT_NO_TRITON) from error
+    except GpuNotUsed as error:
+        raise _Failure(error, EXIT_NO_GPU) from error
+    except (TritonFailed, RepositoryError, DamagedModel, EngineFailed) as error:
+        raise _Failure(error, 1) from error
+
+
+class _Failure(click.ClickException):
+    """One sentence and the exit status that goes with it."""
+
+    def __init__(self, error: Exception, status: int) -> None:
+        super().__init__(str(error))
+        self.exit_code = status  # type: ignore[misc] # click reads it from the instance too

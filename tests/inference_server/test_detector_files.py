@@ -1,0 +1,55 @@
+"""A model file that is missing, damaged or of another kind is named with what to do."""
+
+from __future__ import annotations
+
+import shutil
+
+import pytest
+
+from inference_server.model_files import DamagedModel, default_model, verify
+
+
+def test_the_shipped_model_is_whole():
+    """The newest nano detector in the package matches the checksum beside it."""
+    verify(default_model())
+
+
+def test_the_newest_version_is_taken_by_number(tmp_path):
+    """Version 10 is newer than version 9; other sizes and files are not looked at."""
+    for name in ("spaghetti-nano-416-v9.onnx", "spaghetti-nano-416-v10.onnx", "spaghetti-base-416-v11.onnx", "notes.onnx"):
+        (tmp_path / name).touch()
+    assert default_model(tmp_path).name == "spaghetti-nano-416-v10.onnx"
+
+
+def test_an_empty_folder_is_named(tmp_path):
+    """Without any model the sentence says to install again."""
+    with pytest.raises(DamagedModel, match="install the package again"):
+        default_model(tmp_path)
+
+
+def test_a_changed_byte_is_noticed(tmp_path):
+    """One flipped byte is enough, and so is a missing checksum."""
+    source = default_model()
+    copy = tmp_path / source.name
+    shutil.copy(source, copy)
+    with pytest.raises(DamagedModel, match="missing"):
+        verify(copy)
+    shutil.copy(source.with_suffix(".onnx.sha256"), copy.with_suffix(".onnx.sha256"))
+    verify(copy)
+    data = bytearray(copy.read_bytes())
+    data[100] ^= 1
+    copy.write_bytes(data)
+    with pytest.raises(DamagedModel, match="changed or damaged"):
+        verify(copy)
+
+
+def test_what_is_no_model_is_refused_in_words(tmp_path):
+    """A missing file and a text file each get a sentence."""
+    pytest.importorskip("onnxruntime")
+    from inference_server.onnx_detector import BadModel, OnnxDetector
+
+    with pytest.raises(BadModel, match="no model file"):
+        OnnxDetector(tmp_path / "none.onnx")
+    (tmp_path / "text.onnx").write_text("not a model")
+    with pytest.raises(BadModel, match="cannot be loaded"):
+        OnnxDetector(tmp_path / "text.onnx")

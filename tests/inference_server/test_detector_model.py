@@ -1,0 +1,203 @@
+"""The exported graph keeps the tensor contract and answers as the trained network does."""
+
+from __future__ import annotations
+
+import hashlib
+
+import cv2
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch")
+pytest.importorskip("onnx")
+
+from inference_server.contract import HEATMAP_SIZE, INPUT_SIZE, TOP_K  # noqa: E402 - only where torch is
+from inference_server.detector.export import TOLERANCE, ExportFailed, export, prove  # noqa: E402
+from inference_server.detector.model import (  # noqa: E402
+    BACKBONES,
+    CONFIDENCE_FLOOR,
+    SIDE_SCALE_PX,
+    Calibration,
+    Detector,
+    Raw,
+    Served,
+    count_macs,
+    decoded_boxes,
+    grow,
+    load_backbone,
+)
+from inference_server.onnx_detector import OnnxDetector  # noqa: E402
+from inference_server.pixels import prepare  # noqa: E402
+
+WHOLE = torch.tensor([[0.0, 0.0, 1.0, 1.0]])
+
+
+def lively(backbone="shuffle", seed=0):
+    """Make a network with statistics and weights in which a mistake would show."""
+    torch.manual_seed(seed)
+    detector = Detector(backbone)
+    for module in detector.modules():
+        if isinstance(module, torch.nn.BatchNorm2d):
+            torch.nn.init.uniform_(module.weight, 0.5, 1.5)
+            torch.nn.init.uniform_(module.bias, -0.2, 0.2)
+            module.running_mean.uniform_(-0.2, 0.2)
+            module.running_var.uniform_(0.5, 1.5)
+    for head in (detector.peak_head, detector.mask_head):
+        torch.nn.init.zeros_(head.bias)
+    return detector.eval()
+
+
+class Scripted(torch.nn.Module):
+    """A stand-in network that sees tangles where it is told to."""
+
+    def __init__(self, peaks, frame=4.0):
+        super().__init__()
+        self.peaks, self.frame = peaks, frame
+
+    def forward(self, x):
+        cells = x.shape[-1] // 8
+        peaks = torch.full((len(x), 1, cells, cells), -9.0)
+        sides = torch.zeros(len(x), 4, cells, cells)
+        for column, row, logit in self.peaks:
+            peaks[:, 0, row, column] = logit
+        return Raw(peaks, sides, torch.zeros(len(x), 1, cells // 2, cells // 2), torch.full((len(x), 1), self.frame))
+
+
+def served(peaks, frame=4.0):
+    return Served(Scripted(peaks, frame), Calibration(), INPUT_SIZE)
+
+
+BLACK = torch.zeros(1, 3, INPUT_SIZE, INPUT_SIZE, dtype=torch.uint8)
+
+
+@pytest.fixture(scope="module")
+def exported(tmp_path_factory):
+    path = tmp_path_factory.mktemp("model") / "spaghetti-nano-416-v7.onnx"
+    detector = lively()
+    export(detector, Calibration(1.3, -0.2), {"trained_steps": "3"}, path)
+    return path, detector
+
+
+@pytest.mark.parametrize("backbone", sorted(BACKBONES))
+def test_folding_the_side_branches_changes_no_answer(backbone):
+    """The fused network answers as the one that was trained."""
+    detector = lively(backbone)
+    x = torch.rand(2, 3, 96, 96)
+    with torch.no_grad():
+        before, after = detector(x), detector.fuse()(x)
+    for one, other in zip(before, after, strict=True):
+        assert torch.allclose(one, other, atol=1e-3, rtol=1e-3)
+
+
+@pytest.mark.parametrize("backbone", sorted(BACKBONES))
+def test_the_network_is_small_enough_for_a_pi(backbone):
+    """One picture of 416 x 416 costs at most a billion multiply-accumulates."""
+    assert count_macs(lively(backbone).fuse(), INPUT_SIZE) <= 1_000_000_000
+
+
+def test_shapes_and_types_are_those_of_the_contract(exported):
+    """Any number of pictures goes in at once; names, shapes and types are the contract's."""
+    detector = OnnxDetector(exported[0])
+    answer = detector.look(prepare(jpeg(), size=detector.input_size))
+    assert answer.boxes.shape == (TOP_K, 4) and answer.boxes.dtype == np.float32
+    assert answer.confidences.shape == (TOP_K,) and answer.classes.dtype == np.int32
+    assert answer.heatmap.shape == (HEATMAP_SIZE, HEATMAP_SIZE) and answer.heatmap.dtype == np.uint8
+    assert 0.0 <= answer.frame_score <= 1.0
+
+
+def test_torch_and_onnx_runtime_agree(exported):
+    """Export proves itself on noise and windows, and refuses a file of another network."""
+    path, detector = exported
+    prove(Served(detector, Calibration(1.3, -0.2), INPUT_SIZE).eval(), path, INPUT_SIZE)
+    with pytest.raises(ExportFailed, match="differs"):
+        prove(Served(lively(seed=1), Calibration(), INPUT_SIZE).eval(), path, INPUT_SIZE)
+    assert TOLERANCE <= 1e-3
+
+
+def test_the_file_says_what_it_is(exported):
+    """Name, version, classes, size and calibration travel with the file, the checksum beside it."""
+    path, _ = exported
+    facts = OnnxDetector(path).metadata
+    assert facts["name"] == "spaghetti-nano-416-v7" and facts["version"] == "7" and facts["trained_steps"] == "3"
+    assert (
+        facts["class_names"] == '["spaghetti"]' and facts["input_size"] == "416" and '"frame_scale": 1.3' in facts["calibration"]
+    )
+    digest, name = path.with_suffix(".onnx.sha256").read_text().split()
+    assert digest == hashlib.sha256(path.read_bytes()).hexdigest() and name == path.name
+
+
+def test_boxes_come_strongest_first_and_padding_is_zero():
+    """Confidences descend, weak ones become exactly 0 and their boxes too."""
+    boxes, confidences, classes, _, _ = served([(5, 5, 1.0), (40, 40, 3.0), (5, 40, -8.5)])(BLACK, WHOLE)
+    assert (confidences[0].diff() <= 0).all()
+    assert confidences[0, 0] > confidences[0, 1] > CONFIDENCE_FLOOR and confidences[0, 2] == 0
+    assert (boxes[0, 2:] == 0).all() and (classes == 0).all()
+    assert boxes[0, 0, 0] > 0.5 and boxes[0, 1, 0] < 0.5
+
+
+def test_boxes_stay_in_the_picture():
+    """A tangle at the rim has a box that ends at the rim."""
+    boxes, confidences, *_ = served([(0, 0, 3.0)])(BLACK, WHOLE)
+    left, top, right, bottom = boxes[0, 0].tolist()
+    assert (left, top) == (0.0, 0.0) and 0 < right <= 1 and 0 < bottom <= 1 and confidences[0, 0] > 0
+
+
+def test_a_window_maps_boxes_into_the_whole_picture():
+    """What lies in the middle of the lower right quarter lies at three quarters of the picture, at half the size."""
+    window = torch.tensor([[0.5, 0.5, 1.0, 1.0]])
+    near, *_ = served([(26, 26, 3.0)])(BLACK, window)
+    whole, *_ = served([(26, 26, 3.0)])(BLACK, WHOLE)
+    assert near[0, 0].tolist() == pytest.approx((whole[0, 0] * 0.5 + 0.5).tolist(), abs=1e-5)
+
+
+def test_one_tangle_is_one_box():
+    """A weaker peak inside the same box is the same tangle; one elsewhere is another."""
+    _, confidences, *_ = served([(20, 20, 3.0), (22, 20, 2.0), (45, 45, 1.0)])(BLACK, WHOLE)
+    assert (confidences[0] > 0).sum() == 2
+
+
+def test_a_frame_that_looks_good_lowers_its_boxes():
+    """A box's confidence is the geometric mean of its peak and its frame."""
+    _, sure, *_ = served([(20, 20, 3.0)], frame=4.0)(BLACK, WHOLE)
+    _, unsure, *_ = served([(20, 20, 3.0)], frame=-4.0)(BLACK, WHOLE)
+    assert unsure[0, 0] < 0.3 * sure[0, 0]
+
+
+def test_sides_of_zero_are_a_middling_box():
+    """A logit of 0 on each side reaches the same distance from the cell's centre every way."""
+    box = decoded_boxes(torch.zeros(1, 4, 52, 52), INPUT_SIZE)[0, :, 26, 26] * INPUT_SIZE
+    assert box.tolist() == pytest.approx(
+        [212 - SIDE_SCALE_PX, 212 - SIDE_SCALE_PX, 212 + SIDE_SCALE_PX, 212 + SIDE_SCALE_PX], abs=1e-3
+    )
+
+
+def test_a_larger_network_starts_where_a_smaller_one_was():
+    """The new tower has no say before it is trained: the grown network answers as the one it grew from."""
+    small, large = lively("shuffle"), lively("twin", seed=2)
+    grow(large, small.state_dict())
+    x = torch.rand(1, 3, 96, 96)
+    with torch.no_grad():
+        for one, other in zip(small(x), large(x), strict=True):
+            assert torch.allclose(one, other, atol=1e-4)
+
+
+def test_foreign_weights_are_refused_in_words():
+    """Weights of another network are named as such."""
+    with pytest.raises(ValueError, match="not of this backbone"):
+        load_backbone(lively(), {"layer.weight": torch.zeros(1)})
+
+
+def test_published_weights_of_bgr_are_turned_to_rgb():
+    """The first convolution's channels are reversed, everything else is taken over."""
+    detector = lively()
+    state = {f"backbone.{name}": value.clone() for name, value in lively(seed=5).backbone.state_dict().items()}
+    load_backbone(detector, state)
+    assert torch.equal(detector.backbone.first_conv[0].weight, state["backbone.first_conv.0.weight"].flip(1))
+    assert torch.equal(detector.backbone.stage4[3].branch_main[5].weight, state["backbone.stage4.3.branch_main.5.weight"])
+
+
+def jpeg():
+    rng = np.random.default_rng(0)
+    ok, data = cv2.imencode(".jpg", rng.integers(0, 255, (120, 160, 3)).astype(np.uint8))
+    assert ok
+    return data.tobytes()

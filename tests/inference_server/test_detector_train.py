@@ -1,0 +1,169 @@
+"""Training reads the data as its README says, is the same for the same seed, and goes on after a stop."""
+
+from __future__ import annotations
+
+import json
+
+import cv2
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch")
+pytest.importorskip("onnx")
+
+from inference_server.detector.calibrate import calibrate, fit  # noqa: E402 - only where torch is
+from inference_server.detector.dataset import Mix, PseudoLabel, Recipe, Scenes  # noqa: E402
+from inference_server.detector.export import load  # noqa: E402
+from inference_server.detector.labels import lesson, read, sampling_weights, tangles, trainable  # noqa: E402
+from inference_server.detector.strands import draw_tangle  # noqa: E402
+from inference_server.detector.train import Config, learning_rate, train  # noqa: E402
+
+LABELS = ("spaghetti", "normal", "stringing", "other_defect", "fail")
+SPLITS = {"train": 4, "val": 2, "unlabelled": 2, "eval_only": 2}
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    """Make a small data folder in the format of the real one, with rendered tangles."""
+    folder = tmp_path_factory.mktemp("data")
+    rng = np.random.default_rng(0)
+    lines = []
+    for split, count in SPLITS.items():
+        for label in LABELS if split != "unlabelled" else ("unknown",):
+            for number in range(count):
+                name = f"{split}_{label}_{number}"
+                image = np.full((96, 128, 3), int(rng.integers(40, 200)), np.uint8)
+                failed = label in ("spaghetti", "fail")
+                if failed:
+                    draw_tangle(rng, image, (30, 20, 90, 70))
+                cv2.imwrite(str(folder / f"{name}.jpg"), image)
+                lines.append(
+                    {
+                        "id": name,
+                        "file": f"{name}.jpg",
+                        "source": "made",
+                        "licence": "none",
+                        "label": label,
+                        "boxes": None if label == "unknown" else [[0.23, 0.2, 0.7, 0.73]] if failed else [],
+                        "group": f"made:{name}",
+                        "cluster": f"c_{name}",
+                        "split": split,
+                    }
+                )
+    (folder / "labels.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    return folder
+
+
+def test_only_the_training_split_is_trained_on(data):
+    """No row of val, eval_only or of the unlabelled split is in any bucket, whoever passes them."""
+    rows = read(data)
+    scenes = Scenes(rows, Recipe(size=64), 10)
+    used = {row.split for bucket in scenes._buckets.values() for row in bucket.rows}
+    assert used == {"train"} and {row.split for row in trainable(rows)} == {"train"}
+
+
+def test_no_cluster_is_on_both_sides(data):
+    """Training rows share no cluster with those that choose and measure."""
+    rows = read(data)
+    assert not {row.cluster for row in trainable(rows)} & {row.cluster for row in rows if row.split in ("val", "eval_only")}
+
+
+def test_unlabelled_pictures_teach_only_what_a_network_was_sure_of(data):
+    """Only rows of the unlabelled split that have a pseudo-label are used, even when others are named."""
+    pseudo = {
+        "unlabelled_unknown_0": PseudoLabel(0.02, np.zeros((0, 4), np.float32)),
+        "val_normal_0": PseudoLabel(0.0, np.zeros((0, 4), np.float32)),
+    }
+    scenes = Scenes(read(data), Recipe(size=64, mix=Mix(pseudo=1.0)), 10, pseudo)
+    assert [row.id for row in scenes._buckets["pseudo_good"].rows] == ["unlabelled_unknown_0"]
+
+
+def test_a_scene_is_the_same_for_the_same_seed(data):
+    """Index and seed decide a scene, not the order in which scenes are asked for."""
+    first, second = (Scenes(read(data), Recipe(size=64, seed=3), 20) for _ in range(2))
+    second[5]
+    for name, value in first[4].items():
+        assert np.array_equal(value, second[4][name]), name
+    other = Scenes(read(data), Recipe(size=64, seed=4), 20)
+    assert not np.array_equal(first[4]["image"], other[4]["image"])
+
+
+def test_targets_say_what_the_scene_shows(data):
+    """Each scene has the shapes the losses expect; a peak of 1 exists exactly where there is a box."""
+    scenes = Scenes(read(data), Recipe(size=64), 60)
+    failed = 0
+    for index in range(60):
+        sample = scenes[index]
+        assert sample["image"].shape == (3, 64, 64) and sample["peaks"].shape == (1, 8, 8) and sample["mask"].shape == (1, 4, 4)
+        assert np.isfinite(sample["sides"]).all() and 0 <= sample["frame"][0] <= 1
+        if sample["frame"][0] == 0:
+            assert sample["peaks"].max() == 0 and sample["mask"].max() == 0
+        failed += sample["peaks"].max() == 1
+    assert 15 <= failed <= 50
+
+
+@pytest.mark.parametrize(
+    ("label", "frame"), [("spaghetti", 1.0), ("fail", 0.8), ("stringing", 0.0), ("other_defect", 0.0), ("normal", 0.0)]
+)
+def test_each_label_teaches_what_the_readme_of_the_data_says(data, label, frame):
+    """Stringing and other defects are no spaghetti; fail is probably some."""
+    assert lesson(next(row for row in read(data) if row.label == label)).frame == frame
+
+
+def test_unknown_is_not_normal(data):
+    """A picture that nobody labelled teaches nothing."""
+    with pytest.raises(KeyError):
+        lesson(next(row for row in read(data) if row.label == "unknown"))
+
+
+def test_copies_of_one_picture_count_little_more_than_one(data):
+    """A cluster of eight copies is drawn far less than eight times as often as a single picture."""
+    row = read(data)[0]
+    from dataclasses import replace
+
+    rows = [row] + [replace(row, cluster="copies") for _ in range(8)]
+    weights = sampling_weights(rows)
+    assert weights.sum() == pytest.approx(1) and weights[1:].sum() < 2.5 * weights[0]
+
+
+def test_pictures_without_boxes_have_no_tangles(data):
+    """Boxes that nobody drew are no boxes, not an error."""
+    assert tangles(next(row for row in read(data) if row.boxes is None)).shape == (0, 4)
+
+
+def test_a_folder_without_labels_is_named(tmp_path):
+    """The sentence says which option to change."""
+    with pytest.raises(FileNotFoundError, match="--data"):
+        read(tmp_path)
+
+
+def test_the_rate_warms_up_and_falls():
+    """The learning rate rises to its full height and ends near nothing."""
+    config = Config(steps=1000, warm_up=100)
+    rates = [learning_rate(step, config) for step in range(1001)]
+    assert rates[0] < 0.02 and max(rates) == pytest.approx(1.0) and rates[-1] == pytest.approx(0.01)
+
+
+def test_calibration_makes_one_half_mean_one_half():
+    """Logits that are twice too large and shifted are brought back."""
+    rng = np.random.default_rng(0)
+    truth = rng.normal(0, 2, 4000)
+    failed = rng.random(4000) < 1 / (1 + np.exp(-truth))
+    found = fit(truth * 2 + 1, failed)
+    assert found.frame_scale == pytest.approx(0.5, abs=0.08) and found.frame_shift == pytest.approx(-0.5, abs=0.15)
+
+
+def test_training_runs_stops_and_goes_on(data, tmp_path):
+    """A few steps leave a run folder; the same call with more steps resumes; the result calibrates and loads."""
+    config = Config(size=64, steps=2, batch=4, warm_up=1, check_every=2, loaders=0, bf16=False)
+    train(data, tmp_path / "run", config)
+    from dataclasses import replace
+
+    train(data, tmp_path / "run", replace(config, steps=4))
+    lines = [json.loads(line) for line in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()]
+    assert [line["step"] for line in lines] == [2, 4]
+    assert json.loads((tmp_path / "run" / "config.json").read_text())["data_sha256"]
+    assert (tmp_path / "run" / "curves.png").stat().st_size > 1000
+    found = calibrate(tmp_path / "run" / "best.pt", data, size=64)
+    detector, calibration, _ = load(tmp_path / "run" / "best.pt")
+    assert calibration == found and not detector.training
