@@ -21,6 +21,15 @@ checkout_hash() {
   find octoprint_spaghetti inference_server pyproject.toml setup.py -type f ! -name '*.pyc' ! -path '*/.*' -exec cksum {} + | sort | cksum
 }
 
+# one_at_a_time: let another script that sets up this checkout finish first; held until this (sub)shell ends.
+one_at_a_time() {
+  mkdir -p .venv
+  if command -v flock >/dev/null 2>&1; then
+    exec 9>.venv/lock
+    flock -w 900 9 || say "Another set-up has held .venv/lock for 15 minutes; going on without waiting."
+  fi
+}
+
 # in_venv NAME STAMP COMMAND...: make .venv/NAME if it is not there, then run COMMAND unless it ran with this STAMP before.
 in_venv() {
   name=$1 stamp=$2
@@ -32,7 +41,6 @@ in_venv() {
   "$@" || return 1
   printf '%s\n' "$stamp" >".venv/$name/stamp"
 }
-
 
 # octoprint_venv VERSION [EXTRA]: OctoPrint of that version with the plugin, in .venv/octoprint-VERSION.
 octoprint_venv() {
@@ -49,8 +57,13 @@ install_octoprint() {
     }
   fi
   say "Installing the plugin into OctoPrint $1 ..."
-  rm -rf build
-  $pip ".${2:+[$2]}" >&2 && $pip --no-deps --force-reinstall . >&2
+  # From a copy: pip builds in the folder it is given, and what an older build left there would be installed too.
+  copy=$(mktemp -d)
+  cp -R octoprint_spaghetti inference_server pyproject.toml setup.py README.md LICENSE "$copy"
+  $pip "$copy${2:+[$2]}" >&2 && $pip --no-deps --force-reinstall "$copy" >&2
+  status=$?
+  rm -rf "$copy"
+  return $status
 }
 
 # test_venv: everything the tests and linters need, with this checkout as an editable install, in .venv/test.
