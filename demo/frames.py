@@ -77,6 +77,7 @@ class SceneFrames:
         self._drawn: dict[int, bytes] = {}
         self._news = threading.Condition()
         self._closed = False
+        self._failure: Exception | None = None
         self._painter = threading.Thread(target=self._paint, name="scene-painter")
         self._painter.start()
 
@@ -85,9 +86,14 @@ class SceneFrames:
         return self._scene.frames
 
     def jpeg(self, position: int) -> bytes:
-        """Return the frame at ``position``, waiting for the painter when it is not drawn yet; raises TimeoutError."""
+        """Return the frame at ``position``, waiting for the painter when it is not drawn yet.
+
+        Raises TimeoutError, or RuntimeError when the painter has failed.
+        """
         with self._news:
-            self._news.wait_for(lambda: position in self._drawn or self._closed, _RENDER_PATIENCE_S)
+            self._news.wait_for(lambda: position in self._drawn or self._closed or self._failure, _RENDER_PATIENCE_S)
+            if self._failure is not None:
+                raise RuntimeError(f"the scene could not be drawn: {self._failure}") from self._failure
             if position not in self._drawn:
                 raise TimeoutError(f"frame {position} of the scene was not drawn in time")
             return self._drawn[position]
@@ -104,12 +110,17 @@ class SceneFrames:
         self._painter.join()
 
     def _paint(self) -> None:
-        for index in range(self._scene.frames):
-            if self._closed:
-                return
-            jpeg = self._scene.jpeg(index, self._quality)
+        try:
+            for index in range(self._scene.frames):
+                if self._closed:
+                    return
+                jpeg = self._scene.jpeg(index, self._quality)
+                with self._news:
+                    self._drawn[index] = jpeg
+                    self._news.notify_all()
+        except Exception as error:  # noqa: BLE001 - the thread's top: whoever waits for a frame is told, with the traceback
             with self._news:
-                self._drawn[index] = jpeg
+                self._failure = error
                 self._news.notify_all()
 
 

@@ -46,6 +46,7 @@ def set_up(
     frames: FrameSource, interval_s: float, octoprint_python: Path, work: Path, say: Callable[[str], None]
 ) -> Iterator[Stage]:
     """Start Triton, the webcam and OctoPrint with files below ``work``; stop them all at the end, undisturbed by signals."""
+    frames.jpeg(0)  # a source that cannot deliver is better known before anything runs
     parts = ExitStack()
     try:
         webcam = Webcam(frames, interval_s)

@@ -63,7 +63,7 @@ def prepare(jpeg: bytes | NDArray[np.uint8], roi: Fractions | None = None, size:
     bgr = _decode(data, _reduction(width * (window[2] - window[0]), height * (window[3] - window[1]), size))
     if roi is not None:
         bgr, window = _crop(bgr, window)
-    small = cv2.resize(bgr, (size, size), interpolation=cv2.INTER_AREA if min(bgr.shape[:2]) >= 2 * size else cv2.INTER_LINEAR)
+    small = cv2.resize(bgr, (size, size), interpolation=_interpolation(bgr.shape, size))
     luma = cv2.cvtColor(small, cv2.COLOR_BGR2GRAY)
     return Prepared(
         image=np.ascontiguousarray(small[:, :, ::-1].transpose(2, 0, 1)),
@@ -144,6 +144,11 @@ def _reduction(width: float, height: float, size: int) -> int:
         if min(width, height) / factor >= size * SMALLEST_SCALE:
             return factor
     return 1
+
+
+def _interpolation(shape: tuple[int, ...], size: int) -> int:
+    """Average where bilinear sampling would skip pixels (1080p decoded at 1/2 is 2.3 times as wide as the input)."""
+    return cv2.INTER_AREA if max(shape[:2]) >= 2 * size else cv2.INTER_LINEAR
 
 
 def _decode(data: NDArray[np.uint8], reduction: int) -> NDArray[np.uint8]:

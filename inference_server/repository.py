@@ -45,7 +45,7 @@ def assemble(target: Path, *, profile: Profile, model: Path, cores: int | None =
     """
     _check_model(model, profile)
     _check_target(target)
-    cores = cores or len(os.sched_getaffinity(0))
+    cores = cores or usable_cores()
     target.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=target.parent, prefix=f".{target.name}-") as folder:
         draft = Path(folder) / "new"
@@ -61,6 +61,11 @@ def assemble(target: Path, *, profile: Profile, model: Path, cores: int | None =
             target.rename(Path(folder) / "old")
         draft.rename(target)
     return target
+
+
+def usable_cores() -> int:
+    """Return how many cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def decoders(cores: int, profile: Profile) -> int:

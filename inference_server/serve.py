@@ -18,7 +18,7 @@ from inference_server.contract import DETECTOR, ENSEMBLE
 from inference_server.engine import EngineFailed, build_engine, engine_path
 from inference_server.gpu import visible_gpus
 from inference_server.model_files import DamagedModel, default_model, verify
-from inference_server.repository import Profile, RepositoryError, assemble
+from inference_server.repository import Profile, RepositoryError, assemble, usable_cores
 from inference_server.triton import TritonBinary, TritonFailed, TritonMissing, TritonServer, find_triton, free_port
 
 Asked = Literal["auto", "cpu", "onnx", "tensorrt"]
@@ -111,7 +111,7 @@ def device_of(server: TritonServer, gpus: Sequence[str]) -> tuple[bool, str]:
     kinds = {group["kind"] for group in server.model_config(DETECTOR).get("instance_group", [])}
     if kinds == {"KIND_GPU"}:
         return True, " + ".join(gpus) or "GPU"
-    return False, f"CPU ({len(os.sched_getaffinity(0))} cores)"
+    return False, f"CPU ({usable_cores()} cores)"
 
 
 def is_loopback(host: str) -> bool:

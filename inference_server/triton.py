@@ -86,6 +86,7 @@ class TritonServer:
         self.log = log
         self.binary = binary or find_triton()
         self.addresses = Addresses(host, grpc_port or free_port(host), http_port or free_port(LOOPBACK), metrics_port)
+        self._name = f"spaghetti-{secrets.token_hex(4)}"
         self._process: subprocess.Popen[bytes] | None = None
         self._work: tempfile.TemporaryDirectory[str] | None = None
 
@@ -121,9 +122,8 @@ class TritonServer:
         if self._process is not None:
             raise TritonFailed(f"this Triton was started already (process {self._process.pid})")
         self._work = tempfile.TemporaryDirectory(prefix="spaghetti-triton-")
-        command = command_line(
-            self.binary.path, self.repository, self.binary.lay_out_backends(Path(self._work.name)), self.profile, self.addresses
-        )
+        backends = self.binary.lay_out_backends(Path(self._work.name))
+        command = command_line(self.binary.path, self._name, self.repository, backends, self.profile, self.addresses)
         self.log.parent.mkdir(parents=True, exist_ok=True)
         with self.log.open("wb") as log:
             self._process = subprocess.Popen(
@@ -150,10 +150,10 @@ class TritonServer:
             time.sleep(POLL_S)
 
     def is_ready(self) -> bool:
-        """Ask the server whether all its models can be used; False when nobody answers."""
+        """Ask the server whether all its models can be used; False when nobody answers, or another Triton on the same port does."""
         try:
-            return self._get("/v2/health/ready")[0] == http.client.OK
-        except (OSError, http.client.HTTPException):
+            return self._get("/v2/health/ready")[0] == http.client.OK and self._get_json("/v2")["name"] == self._name
+        except (OSError, http.client.HTTPException, TritonFailed):
             return False
 
     def is_running(self) -> bool:
@@ -206,10 +206,11 @@ class TritonServer:
         return found
 
 
-def command_line(binary: Path, repository: Path, backends: Path, profile: Profile, addresses: Addresses) -> list[str]:
-    """Return the command that serves ``repository`` with the configurations of ``profile``."""
+def command_line(binary: Path, name: str, repository: Path, backends: Path, profile: Profile, addresses: Addresses) -> list[str]:
+    """Return the command that serves ``repository`` with the configurations of ``profile``, as the server called ``name``."""
     closed = f"{CLOSED}:closed={secrets.token_urlsafe(24)}"
     options: dict[str, object] = {
+        "id": name,
         "model-repository": repository,
         "backend-directory": backends,
         "model-control-mode": "none",

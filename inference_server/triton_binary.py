@@ -88,7 +88,10 @@ def why_missing(system: str, machine: str, glibc: str) -> str:
             f"There is no Triton wheel for this system (glibc {glibc}, needs 2.35): use Debian 12, Ubuntu 22.04 or newer, "
             "or Dockerfile.triton."
         )
-    return "Triton is not installed in this environment: run pip install 'octoprint-spaghetti[server]', or use Dockerfile.triton."
+    return (
+        "Triton is not installed in this environment: run pip install 'octoprint-spaghetti[server]' (with Python 3.13 then also "
+        "pip install --no-deps nvidia-pytriton==0.7.0, whose own numpy is too old for it), or use Dockerfile.triton."
+    )
 
 
 def from_wheel(package: Path) -> TritonBinary:

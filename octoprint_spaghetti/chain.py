@@ -24,7 +24,7 @@ class Step:
 
 @dataclass(frozen=True)
 class ChainReport:
-    """What the test found: the steps that were taken, the answer and its picture when all of them went well."""
+    """What the test found: the steps that were taken, the picture if one came, and the answer if all of them went well."""
 
     steps: tuple[Step, ...]
     answer: Answer | None = None
@@ -65,12 +65,13 @@ def try_chain(settings: Settings, build: Callable[[Settings], Parts]) -> ChainRe
         parts: Parts = timed("set up", lambda: build(settings))
     except SpaghettiError:
         return ChainReport(tuple(steps))
+    frame = answer = None
     try:
         frame = timed("camera", parts.camera.capture)
         timed("connect", parts.detector.check)
         answer = timed("look", lambda: parts.detector.look(frame))
     except SpaghettiError:
-        return ChainReport(tuple(steps))
+        pass  # the last step says it
     finally:
         parts.detector.close()
         parts.camera.close()

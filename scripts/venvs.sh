@@ -6,7 +6,7 @@ say() { printf '%s\n' "$*" >&2; }
 
 # need_python: print the first Python that is new enough for the server side and can make virtual environments.
 need_python() {
-  for candidate in python3 python3.13 python3.12 python3.11; do
+  for candidate in python3 python3.12 python3.11 python3.13; do
     if "$candidate" -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then
       printf '%s\n' "$candidate"
       return
@@ -66,6 +66,16 @@ install_octoprint() {
   return $status
 }
 
+# install_with_triton NAME EXTRAS: this checkout with the extras and the Triton wheel, or without it where there is none.
+install_with_triton() {
+  with=".venv/$1/bin/python -m pip --quiet --disable-pip-version-check install"
+  $with --editable ".[server,$2]" >&2 && return
+  # The wheel asks for numpy 1, which Python 3.13 does not have; its server does not care.
+  say "Trying again with newer libraries ..."
+  $with --editable ".[edge,$2]" >&2 || return 1
+  $with --no-deps "nvidia-pytriton==0.7.0" >&2 || say "Triton could not be installed here; what needs it goes another way or is skipped."
+}
+
 # test_venv: everything the tests and linters need, with this checkout as an editable install, in .venv/test.
 test_venv() {
   in_venv test "$(cksum <pyproject.toml)" install_tests
@@ -73,11 +83,8 @@ test_venv() {
 
 install_tests() {
   say "Installing what the tests need (one to two minutes) ..."
+  install_with_triton test demo,test || return 1
   pip=".venv/test/bin/python -m pip --quiet --disable-pip-version-check install"
-  $pip --editable ".[server,demo,test]" >&2 || {
-    say "Without the Triton wheel (it exists for x86-64 and arm64 Linux); tests that need it are skipped."
-    $pip --editable ".[edge,demo,test]" >&2
-  } || return 1
   # torch is large and exists for fewer systems; the tests that train are skipped without it.
   [ -n "${SPAGHETTI_WITHOUT_TORCH-}" ] || $pip --editable ".[train]" >&2 || say "Without torch; tests that train are skipped."
 }

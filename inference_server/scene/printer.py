@@ -125,10 +125,9 @@ def _lay_sheet(picture: NDArray[np.uint8], look: Look, rng: np.random.Generator)
 def _sheet(look: Look, rng: np.random.Generator) -> NDArray[np.uint8]:
     """Draw the build plate from above: speckle, grid, numbers, scratches, old prints' traces and the lamp's sheen."""
     base, ink, speckle = SHEETS[look.sheet]
-    sheet = np.empty((_SHEET_PX, _SHEET_PX, 3), np.float32)
-    sheet[:] = base
-    fine = rng.normal(0, 1, (_SHEET_PX // 2, _SHEET_PX // 2, 1)).astype(np.float32)
-    sheet *= 1 + speckle * 0.28 * cv2.resize(fine, (_SHEET_PX, _SHEET_PX))[:, :, None]
+    fine = rng.normal(0, 1, (_SHEET_PX // 2, _SHEET_PX // 2)).astype(np.float32)
+    grainy = 1 + speckle * 0.28 * cv2.resize(fine, (_SHEET_PX, _SHEET_PX))[:, :, None]
+    sheet = (np.asarray(base, np.float32) * grainy).clip(0, 255).astype(np.uint8)
     cell = _SHEET_PX // int(rng.choice([6, 8, 11]))
     for at in range(cell, _SHEET_PX, cell):
         cv2.line(sheet, (at, 30), (at, _SHEET_PX - 30), ink, 3, cv2.LINE_AA)
@@ -147,6 +146,6 @@ def _sheet(look: Look, rng: np.random.Generator) -> NDArray[np.uint8]:
     rows, columns = np.mgrid[0:_SHEET_PX:8, 0:_SHEET_PX:8].astype(np.float32) / _SHEET_PX
     sheen_x, sheen_y = rng.uniform(0.1, 0.9, 2)
     sheen = 55 * np.exp(-(((columns - sheen_x) / 0.35) ** 2 + ((rows - sheen_y) / 0.22) ** 2))
-    sheet += cv2.resize(sheen, (_SHEET_PX, _SHEET_PX))[:, :, None]
-    sheet *= look.light.ambient + look.light.diffuse * float(look.light.direction[2])
-    return sheet.clip(0, 255).astype(np.uint8)
+    lit = sheet + cv2.resize(sheen, (_SHEET_PX, _SHEET_PX))[:, :, None]
+    lit *= look.light.ambient + look.light.diffuse * float(look.light.direction[2])
+    return lit.clip(0, 255).astype(np.uint8)

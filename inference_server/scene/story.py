@@ -26,7 +26,7 @@ _FIRST_LAYER_MM, _GROWN_MM = 1.4, 30.0
 #: Loose filament per frame, mm: what a nozzle lays in about 7 s at 60 mm/s. The scene runs faster than a print does.
 _LOOSE_MM = 400.0
 #: A tangle beyond this is a bird's nest that hides the printer, and drawing it would cost too much; mm.
-_LOOSE_AT_MOST_MM = 12000.0
+_LOOSE_AT_MOST_MM = 10000.0
 #: Frames in which the part comes to rest.
 _FALL_FRAMES = 3
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from demo.frames import FolderFrames, NoFrames, SceneFrames
@@ -48,3 +49,16 @@ def test_a_scene_is_drawn_ahead_and_waits_for_nobody():
         frames.close()
     with pytest.raises(TimeoutError):
         frames.jpeg(1999)
+
+
+def test_a_painter_that_fails_tells_whoever_waits():
+    """An error while drawing reaches the reader with its cause, and does not leave them waiting."""
+
+    class Broken(Scene):
+        def frame(self, i: int) -> np.ndarray:
+            raise ArithmeticError("no paint")
+
+    frames = SceneFrames(Broken(1, size=(64, 48), frames=3, failure_at=1))
+    with pytest.raises(RuntimeError, match="could not be drawn: no paint"):
+        frames.jpeg(2)
+    frames.close()

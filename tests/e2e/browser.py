@@ -154,6 +154,7 @@ class OctoPrintPage:
         """Draw a picture with the page's own binding; return its first box in fractions of what is seen, and width by height."""
         self.page.evaluate(
             """([url, detections, camera]) => {
+                document.querySelector('#drawn')?.parentNode.remove();
                 const room = document.body.appendChild(document.createElement('div'));
                 room.style.cssText = 'position: fixed; left: 0; top: 0; width: 300px; z-index: 9999';
                 room.innerHTML = '<div id="drawn" data-bind="spaghettiPicture: picture"></div>';

@@ -12,7 +12,10 @@ import pytest
 from demo.octoprint_server import OctoPrintServer, free_port
 from demo.webcam import Mode, Webcam
 from inference_server.triton import TritonServer
+from octoprint_spaghetti.adapters.incidents import IncidentFolder
+from octoprint_spaghetti.core.geometry import Box
 from octoprint_spaghetti.core.settings import Settings
+from octoprint_spaghetti.core.words import Answer, Detection, Exhibit, Frame, Heatmap, Incident, Scene
 from tests.pictures import jpeg
 
 pytest.importorskip("playwright.sync_api", reason="playwright is not installed; run scripts/test")
@@ -46,6 +49,15 @@ def browser() -> Iterator[Browser]:
 @pytest.fixture
 def page(browser: Browser, octoprint: OctoPrintServer) -> Iterator[OctoPrintPage]:
     """Return OctoPrint's page for its administrator; no test may leave an error in the browser's console."""
+    opened = OctoPrintPage.of(browser, octoprint)
+    yield opened
+    opened.close()
+    assert opened.errors == []
+
+
+@pytest.fixture(scope="module")
+def shared_page(browser: Browser, octoprint: OctoPrintServer) -> Iterator[OctoPrintPage]:
+    """Return one page for all tests that neither save settings nor print."""
     opened = OctoPrintPage.of(browser, octoprint)
     yield opened
     opened.close()
@@ -227,6 +239,44 @@ def test_a_dead_camera_turns_the_lamp_to_blind(page: OctoPrintPage, printing: Oc
     expect(page.tab).to_contain_text("The camera answered with status 500")
 
 
+def test_an_incident_tells_its_story_and_its_pictures_come_on_demand(page: OctoPrintPage, octoprint: OctoPrintServer) -> None:
+    """The list shows one picture of each incident; the others are loaded when somebody asks for them."""
+    keep_incident(octoprint, "vase.gcode", pictures=3)
+    page.show_tab()
+    story = page.tab.locator(".spaghetti_incidents > li", has_text="vase.gcode")
+    expect(story).to_contain_text("Spaghetti in 5 of 6 pictures.")
+    expect(story.locator(".label")).to_have_text("paused")
+    expect(story.locator("img")).to_have_count(1)
+    story.get_by_role("button", name="All 3 pictures").click()
+    expect(story.locator(".spaghetti_pictures img")).to_have_count(3)
+    expect(story.locator(".spaghetti_pictures .spaghetti_box")).to_have_count(3)
+
+
+def keep_incident(octoprint: OctoPrintServer, print_name: str, pictures: int) -> None:
+    """Write an incident that ended with a pause where the plugin keeps its own."""
+    answer = Answer(
+        score=0.9,
+        detections=(Detection(Box(0.1, 0.2, 0.4, 0.3), 0.9, "spaghetti"),),
+        scene=Scene(0.5, 0.5, 0.5),
+        heatmap=Heatmap(1, 1, b"\xff"),
+        thumbnail=b"",
+        detector="triton 192.0.2.7:8001",
+    )
+    incident = Incident(
+        id="20300102T030405Z-678",
+        opened_at=1893553445.0,
+        print_name=print_name,
+        action="pause",
+        explanation="Spaghetti in 5 of 6 pictures.",
+        evidence=0.6,
+        failing_at=0.55,
+        exhibits=tuple(Exhibit(Frame(jpeg(seed), float(seed), "classic"), answer) for seed in range(pictures)),
+    )
+    folder = IncidentFolder(octoprint.base / "data" / "spaghetti" / "incidents", kept=50)
+    folder.open(incident)
+    folder.note(incident.id, "acted", incident.opened_at + 1)
+
+
 @pytest.mark.parametrize("width", WIDTHS)
 def test_nothing_is_wider_than_the_window(browser: Browser, printing: OctoPrintServer, width: int) -> None:
     """Tab and settings fit at a desk, on a tablet, and on a phone whose OctoPrint has a layout for phones."""
@@ -252,30 +302,32 @@ def test_nothing_is_wider_than_the_window(browser: Browser, printing: OctoPrintS
     ],
 )
 def test_boxes_follow_the_way_up_in_which_octoprint_shows_the_camera(
-    page: OctoPrintPage, flips: dict[str, bool], box: tuple[float, float, float, float]
+    shared_page: OctoPrintPage, flips: dict[str, bool], box: tuple[float, float, float, float]
 ) -> None:
     """A box is given in the picture as the camera took it and is drawn where the person sees that place."""
     picture = "data:image/jpeg;base64," + base64.b64encode(jpeg(width=400, height=200)).decode()
     detection = {"xyxy": [0.1, 0.2, 0.4, 0.3], "confidence": 0.9, "label": "spaghetti"}
-    drawn, shape = page.draw_picture(picture, [detection], flips)
+    drawn, shape = shared_page.draw_picture(picture, [detection], flips)
     assert drawn == pytest.approx(box, abs=TOLERANCE)
     assert shape == pytest.approx(0.5 if flips.get("rotate90") else 2.0, abs=0.05)
 
 
-def test_text_of_the_server_is_never_markup(page: OctoPrintPage) -> None:
+def test_text_of_the_server_is_never_markup(shared_page: OctoPrintPage) -> None:
     """A sentence that looks like HTML is shown as it is, in pop-ups and in the tab."""
     sentence = "<img src=x onerror=alert(1)>"
-    page.receive({"type": "notice", "kind": "pause_failed", "sentence": sentence, "incident": None})
-    expect(page.page.locator(".ui-pnotify")).to_contain_text(sentence)
-    assert page.page.locator(".ui-pnotify img").count() == 0
+    shared_page.receive({"type": "notice", "kind": "pause_failed", "sentence": sentence, "incident": None})
+    expect(shared_page.page.locator(".ui-pnotify")).to_contain_text(sentence)
+    assert shared_page.page.locator(".ui-pnotify img").count() == 0
 
 
-def test_one_failure_is_one_pop_up(page: OctoPrintPage) -> None:
+def test_one_failure_is_one_pop_up(shared_page: OctoPrintPage) -> None:
     """The pop-up of the pause takes the place of the one of the failure, and stays."""
-    page.receive({"type": "notice", "kind": "failure_detected", "sentence": "Spaghetti in 5 of 6 pictures.", "incident": None})
-    page.receive({"type": "notice", "kind": "print_paused", "sentence": "The print was paused.", "incident": None})
-    expect(page.page.locator(".ui-pnotify")).to_have_count(1)
-    expect(page.page.locator(".ui-pnotify")).to_contain_text("The failing print was paused")
+    shared_page.receive(
+        {"type": "notice", "kind": "failure_detected", "sentence": "Spaghetti in 5 of 6 pictures.", "incident": None}
+    )
+    shared_page.receive({"type": "notice", "kind": "print_paused", "sentence": "The print was paused.", "incident": None})
+    expect(shared_page.page.locator(".ui-pnotify")).to_have_count(1)
+    expect(shared_page.page.locator(".ui-pnotify")).to_contain_text("The failing print was paused")
 
 
 def test_a_user_without_the_right_sees_no_lamp(browser: Browser, octoprint: OctoPrintServer) -> None:

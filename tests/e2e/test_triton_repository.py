@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -65,6 +66,14 @@ def refusal(client: grpcclient.InferenceServerClient, jpeg: bytes, **parameters:
     with pytest.raises(grpcclient.InferenceServerException) as refused:
         ask(client, jpeg, **parameters)
     return f"{refused.value.status()}: {refused.value.message()}"
+
+
+def gone(group: int) -> bool:
+    """Wait, at most 10 s, until those that were killed are dead; tell whether no process of the group lives."""
+    end = time.monotonic() + 10
+    while living(group) and time.monotonic() < end:
+        time.sleep(0.05)
+    return not living(group)
 
 
 def living(group: int) -> list[str]:
@@ -154,11 +163,12 @@ def test_a_region_is_answered_in_fractions_of_the_whole_picture(client: grpcclie
 @pytest.mark.parametrize(
     ("jpeg", "reason"),
     [
+        (b"", "must hold one file"),
         (b"<html>not found</html>", "not a JPEG"),
         (picture()[:5000], "cut off after 5000 bytes"),
         (b"\xff\xd8\xff\xd9", "without a size"),
     ],
-    ids=["html", "truncated", "hollow"],
+    ids=["empty", "html", "truncated", "hollow"],
 )
 def test_a_broken_picture_is_the_senders_fault(client: grpcclient.InferenceServerClient, jpeg: bytes, reason: str) -> None:
     """INVALID_ARGUMENT with the reason, so that nobody tries again with the same bytes."""
@@ -228,6 +238,17 @@ def test_the_running_server_tells_version_and_target(server: TritonServer) -> No
         server.model_config("nobody")
 
 
+def test_another_triton_on_the_same_port_is_not_ours(server: TritonServer, binary: TritonBinary, tmp_path: Path) -> None:
+    """Its health is no answer to ours: the start fails and names the port."""
+    repository = assemble(tmp_path / "repository", profile="cpu", model=default_model(), cores=1)
+    port = server.addresses.http_port
+    with (
+        TritonServer(repository, log=tmp_path / "log", binary=binary, http_port=port) as second,
+        pytest.raises(TritonFailed, match=f"'127.0.0.1:{port}' already in use"),
+    ):
+        second.wait_ready(READY_S)
+
+
 def test_stopping_leaves_nothing_although_a_printer_holds_a_stream(binary: TritonBinary, tmp_path: Path) -> None:
     """Triton alone would wait for the stream for ever; afterwards no process, port or folder of it is left."""
     repository = assemble(tmp_path / "repository", profile="cpu", model=default_model(), cores=1)
@@ -246,7 +267,7 @@ def test_stopping_leaves_nothing_although_a_printer_holds_a_stream(binary: Trito
         work = Path(server._work.name)  # type: ignore[union-attr]
     client.stop_stream(cancel_requests=True)
     client.close()
-    assert living(group) == []
+    assert gone(group)
     assert not work.exists()
     assert not server.is_ready()
 
@@ -341,7 +362,7 @@ def test_serve_says_what_runs_and_a_signal_ends_all_of_it(served: SimpleNamespac
         assert ask(client, picture())["frame_score"].shape == (1, 1)
     served.process.send_signal(number)
     assert served.process.wait(30) == 0
-    assert living(said["pid"]) == []
+    assert gone(said["pid"])
 
 
 def test_serve_ends_when_triton_dies(served: SimpleNamespace) -> None:
@@ -349,4 +370,4 @@ def test_serve_ends_when_triton_dies(served: SimpleNamespace) -> None:
     os.kill(served.said["pid"], signal.SIGKILL)
     assert served.process.wait(30) == 1
     assert "Triton stopped by itself" in served.process.stderr.read()
-    assert living(served.said["pid"]) == []
+    assert gone(served.said["pid"])

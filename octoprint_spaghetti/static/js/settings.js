@@ -100,8 +100,6 @@ $(function () {
             });
         };
 
-        self.invalid = ko.pureComputed(() => Object.values(self.fields).some((field) => field.check()));
-
         // -- cameras ------------------------------------------------------------------------------------------------
 
         self.cameras = ko.pureComputed(() => {

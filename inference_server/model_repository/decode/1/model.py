@@ -9,7 +9,8 @@ import cv2
 import triton_python_backend_utils as pb_utils
 
 from inference_server.contract import IMAGE, JPEG, ROI, SCENE, THUMBNAIL, WINDOW
-from inference_server.pixels import BadPicture, Prepared, parse_region, prepare
+from inference_server.pixels import BadPicture, Fractions, parse_region, prepare
+from inference_server.triton_tensors import array_of, response_of
 
 
 class TritonPythonModel:
@@ -29,21 +30,17 @@ def _answer(request: Any) -> Any:
         prepared = prepare(_jpeg(request), _region(request))
     except BadPicture as error:
         return pb_utils.InferenceResponse([], pb_utils.TritonError(str(error), pb_utils.TritonError.INVALID_ARG))
-    return pb_utils.InferenceResponse(_tensors(prepared))
+    named = {IMAGE: prepared.image, WINDOW: prepared.window, SCENE: prepared.scene, THUMBNAIL: prepared.thumbnail}
+    return response_of({name: array[None] for name, array in named.items()})
 
 
 def _jpeg(request: Any) -> Any:
-    batch = pb_utils.get_input_tensor_by_name(request, JPEG).as_numpy()  # uint8 (1, bytes)
+    batch = array_of(request, JPEG)  # uint8 (1, bytes)
     if batch.shape[0] != 1 or batch.size == 0:
         raise BadPicture(f"{JPEG} must hold one file: shape [1, bytes], not {list(batch.shape)}")
     return batch[0]
 
 
-def _region(request: Any) -> tuple[float, float, float, float] | None:
+def _region(request: Any) -> Fractions | None:
     text = json.loads(request.parameters() or "{}").get(ROI)
     return None if text is None else parse_region(str(text))
-
-
-def _tensors(prepared: Prepared) -> list[Any]:
-    named = {IMAGE: prepared.image, WINDOW: prepared.window, SCENE: prepared.scene, THUMBNAIL: prepared.thumbnail}
-    return [pb_utils.Tensor(name, array[None]) for name, array in named.items()]

@@ -12,7 +12,8 @@ from typing import Any
 
 import numpy as np
 import onnxruntime
-import triton_python_backend_utils as pb_utils
+
+from inference_server.triton_tensors import array_of, response_of
 
 
 class TritonPythonModel:
@@ -32,17 +33,8 @@ class TritonPythonModel:
 
     def execute(self, requests: list[Any]) -> list[Any]:
         """Run all requests as one batch and cut the answers apart again."""
-        frames = [pb_utils.get_input_tensor_by_name(request, self._inputs[0]).shape()[0] for request in requests]
-        answers = self._session.run(self._outputs, {name: _joined(requests, name) for name in self._inputs})
-        ends = np.cumsum(frames)
-        return [self._response(answers, end - count, end) for count, end in zip(frames, ends)]
-
-    def _response(self, answers: list[Any], start: int, end: int) -> Any:
-        named = zip(self._outputs, answers)
-        return pb_utils.InferenceResponse(
-            [pb_utils.Tensor(name, np.ascontiguousarray(array[start:end])) for name, array in named]
-        )
-
-
-def _joined(requests: list[Any], name: str) -> Any:
-    return np.concatenate([pb_utils.get_input_tensor_by_name(request, name).as_numpy() for request in requests])
+        inputs = {name: [array_of(request, name) for request in requests] for name in self._inputs}
+        answers = self._session.run(self._outputs, {name: np.concatenate(arrays) for name, arrays in inputs.items()})
+        ends = np.cumsum([array.shape[0] for array in inputs[self._inputs[0]]])
+        parts = zip(*(np.split(answer, ends[:-1]) for answer in answers))
+        return [response_of(dict(zip(self._outputs, part))) for part in parts]
