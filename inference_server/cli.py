@@ -15,6 +15,7 @@ VERBS: Mapping[str, tuple[str, str, str]] = {
     "serve": ("inference_server.serve", "Serve the detector with Triton, in the best way this machine allows.", "server"),
     "train": ("inference_server.detector.train", "Train a detector on labelled pictures.", "train"),
     "evaluate": ("inference_server.detector.evaluate", "Measure a detector file on labelled pictures.", "train"),
+    "bench": ("inference_server.bench", "Measure the detector's speed on this machine.", "train"),
     "export": ("inference_server.detector.export", "Write a trained network as ONNX.", "train"),
 }
 

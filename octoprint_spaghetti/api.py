@@ -68,6 +68,24 @@ class Api(octoprint.plugin.BlueprintPlugin):
         except EvidenceError as error:
             flask.abort(404, description=str(error))
 
+    @octoprint.plugin.BlueprintPlugin.route("/false_alarm", methods=["POST"])
+    @Permissions.PLUGIN_SPAGHETTI_CONTROL.require(403)
+    def false_alarm(self) -> flask.Response:
+        """Forgive what was seen and let the print go on."""
+        self._watcher().false_alarm()
+        self.resume_print()
+        return self.status()
+
+    @octoprint.plugin.BlueprintPlugin.route("/mute", methods=["POST"])
+    @Permissions.PLUGIN_SPAGHETTI_CONTROL.require(403)
+    def mute(self) -> flask.Response:
+        """Do nothing about this print any more (``{"on": true}``), or go back to acting."""
+        given = flask.request.get_json(silent=True)
+        if not isinstance(given, dict) or not isinstance(given.get("on"), bool):
+            flask.abort(400, description='The body must be {"on": true} or {"on": false}.')
+        self._watcher().mute(given["on"])
+        return self.status()
+
     @octoprint.plugin.BlueprintPlugin.route("/test", methods=["POST"])
     @Permissions.PLUGIN_SPAGHETTI_CONFIGURE.require(403)
     def test(self) -> flask.Response:
@@ -97,6 +115,15 @@ class Api(octoprint.plugin.BlueprintPlugin):
         if self.watcher is not None:
             self.watcher.configure(self.current_settings())
         return self.token()
+
+    def resume_print(self) -> None:
+        """Let a paused job go on; the plugin class knows the printer."""
+        raise NotImplementedError
+
+    def _watcher(self) -> Watcher:
+        if self.watcher is None:
+            flask.abort(503, description="The plugin is still starting.")
+        return self.watcher
 
     def _overridden(self, given: dict[str, Any]) -> Settings:
         """Return the stored settings with those of the form over them.

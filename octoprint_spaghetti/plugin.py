@@ -105,6 +105,15 @@ class SpaghettiPlugin(
                 "default_groups": [USER_GROUP],
             },
             {
+                "key": "CONTROL",
+                "name": gettext("Answer the watch"),
+                "description": gettext(
+                    "Allows to call a false alarm, which resumes the print, and to mute the watch for a print"
+                ),
+                "roles": ["control"],
+                "default_groups": [USER_GROUP],
+            },
+            {
                 "key": "CONFIGURE",
                 "name": gettext("Test the watch"),
                 "description": gettext("Allows to test camera and server from the settings"),
@@ -172,6 +181,13 @@ class SpaghettiPlugin(
             "js": [f"js/{name}.js" for name in ("client", "webcams", "picture", "settings", "watch")],
             "css": ["css/spaghetti.css"],
         }
+
+    # -- towards the printer --------------------------------------------------------------------------------------------
+
+    def resume_print(self) -> None:
+        """Let a paused job go on."""
+        if self._printer.is_paused():
+            self._printer.resume_print(tags={"source:plugin", "plugin:spaghetti"})
 
     # -- towards the browser, called on the watcher's thread --------------------------------------------------------------
 

@@ -195,6 +195,20 @@ class Watch:
             self._job = replace(self._job, belief=belief, last_sighting_at=max(at, self._job.last_sighting_at))
             self._due = min(self._due, self._monotonic())
 
+    def false_alarm(self) -> None:
+        """Take the owner's word that what was seen is no failure: it does not pause this print again."""
+        if self._job is not None:
+            self._job = replace(self._job, belief=judge.false_alarm(self._job.belief, self._patience()))
+            if self._job.incident is not None:
+                self._record(self._job.incident, "false_alarm")
+            self._logger.info("Called a false alarm.")
+
+    def mute(self, on: bool) -> None:
+        """Watch this print without doing anything about it, or go back to acting."""
+        if self._job is not None:
+            self._job = replace(self._job, belief=judge.muted(self._job.belief, on))
+            self._logger.info("Muted for this print." if on else "No longer muted.")
+
     def extruding(self, at: float) -> None:
         """Note that the job began to extrude at ``at``."""
         if self._job is not None:
@@ -393,6 +407,7 @@ class Watch:
             suspect_at=patience.suspect_at,
             failing_at=judge.failing_level(belief, now, patience) if belief is not None else patience.failing_at,
             printer_state=self._printer.state(),
+            muted=belief is not None and belief.muted,
         )
         self._publish(self.status)
 

@@ -76,6 +76,14 @@ class Watcher:
         at = self._monotonic()
         self._post(lambda: self._watch.resumed(at))
 
+    def false_alarm(self) -> None:
+        """Tell that what was seen is no failure."""
+        self._post(self._watch.false_alarm)
+
+    def mute(self, on: bool) -> None:
+        """Tell whether anything is to be done about this print."""
+        self._post(lambda: self._watch.mute(on))
+
     def print_ended(self) -> None:
         """Tell that the job is done, cancelled or failed."""
         self._post(self._watch.end)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, replace
 
-from octoprint_spaghetti.core.geometry import Box, covered
+from octoprint_spaghetti.core.geometry import Box, covered, intersection
 from octoprint_spaghetti.core.words import Answer, Sighting, Verdict
 
 
@@ -40,6 +40,7 @@ class Patience:
     resume_decay: float = 600.0  # ... decaying with this time constant
     highest_bar: float = 0.92  # the failing level never rises beyond what a certain failure can reach
     cooldown: float = 900.0  # between two actions in one print
+    forgiven_overlap: float = 0.5  # of a box: it lies in a place that was called a false alarm; a tangle that outgrows it counts
 
 
 #: Boxes of a frame that are remembered; a tangle seldom falls into more parts.
@@ -60,7 +61,8 @@ class Belief:
     """What the judge remembers of this print. Times are seconds of the clock that sightings carry.
 
     ``evidence`` smoothed score, 0 to 1; ``recent`` glances inside the window, oldest first; ``suspect_since`` when the
-    evidence last rose above the lower level; ``acted_at`` when the printer was last to be moved; ``paused`` freezes all.
+    evidence last rose above the lower level; ``acted_at`` when the printer was last to be moved; ``paused`` freezes all;
+    ``forgiven`` places where spaghetti was a false alarm; ``muted``: watch, and do nothing about it.
     """
 
     started_at: float
@@ -72,6 +74,8 @@ class Belief:
     resumed_at: float | None = None
     acted_at: float | None = None
     paused: bool = False
+    forgiven: tuple[Box, ...] = ()
+    muted: bool = False
     verdict: Verdict = Verdict.WARMING_UP
 
 
@@ -103,13 +107,31 @@ def acted(belief: Belief, at: float) -> Belief:
     return replace(belief, acted_at=at)
 
 
+def false_alarm(belief: Belief, patience: Patience) -> Belief:
+    """Forgive what was seen: in this print, spaghetti in the places of the recent hits is not held against it again."""
+    places = tuple(place for glance in belief.recent if glance.score >= patience.hit_at for place in glance.places)
+    return replace(
+        belief,
+        forgiven=(*belief.forgiven, *_distinct(places, patience)),
+        evidence=0.0,
+        recent=(),
+        suspect_since=None,
+        verdict=Verdict.WATCHING,
+    )
+
+
+def muted(belief: Belief, on: bool) -> Belief:
+    """Do nothing about this print any more, or go back to acting; the watch goes on either way."""
+    return replace(belief, muted=on)
+
+
 def advance(belief: Belief, sighting: Sighting, patience: Patience) -> Belief:
     """Take one distinct frame into account.
 
     Sightings must come in order; one that is not later than the last is ignored, so a clock that jumps back decides
     nothing. While paused or warming up the frame is remembered as seen, and judged by nobody.
     """
-    at, score = sighting.at, sighting.answer.score
+    at, score = sighting.at, _held_against(belief, sighting.answer, patience)
     if belief.paused or (belief.last_at is not None and at <= belief.last_at):
         return belief
     if warming_up(belief, at, patience):
@@ -145,7 +167,7 @@ def failing_level(belief: Belief, at: float, patience: Patience) -> float:
 def may_act(belief: Belief, at: float, patience: Patience) -> bool:
     """Return whether an action is due: the print is failing and none was taken within the cooldown."""
     cool = belief.acted_at is None or at >= belief.acted_at + patience.cooldown
-    return belief.verdict is Verdict.FAILING and not belief.paused and cool
+    return belief.verdict is Verdict.FAILING and not belief.paused and not belief.muted and cool
 
 
 def explain(belief: Belief, patience: Patience) -> str:
@@ -153,12 +175,31 @@ def explain(belief: Belief, patience: Patience) -> str:
     if belief.verdict is Verdict.WARMING_UP:
         return "Warming up: the print is looked at, nothing is judged yet."
     hits = sum(glance.score >= patience.hit_at for glance in belief.recent)
+    silent = " Muted for this print." if belief.muted else ""
     level = failing_level(belief, belief.last_at or belief.started_at, patience)
     return (
         f"Spaghetti in {hits} of {len(belief.recent)} pictures of the last {patience.window:.0f} s, "
         f"{same_place(belief, patience)} of them in the same place; "
-        f"evidence {belief.evidence:.2f}, suspect at {patience.suspect_at:.2f}, failing at {level:.2f}."
+        f"evidence {belief.evidence:.2f}, suspect at {patience.suspect_at:.2f}, failing at {level:.2f}.{silent}"
     )
+
+
+def _held_against(belief: Belief, answer: Answer, patience: Patience) -> float:
+    """Return the frame's score, or 0 when its strongest box lies where spaghetti was called a false alarm."""
+    if not belief.forgiven or not answer.detections:
+        return answer.score
+    strongest = answer.detections[0].box
+    known = max(intersection(strongest, place) for place in belief.forgiven) / strongest.area
+    return 0.0 if known >= patience.forgiven_overlap else answer.score
+
+
+def _distinct(places: tuple[Box, ...], patience: Patience) -> tuple[Box, ...]:
+    """Return the places, largest first, without those that lie in a larger one."""
+    kept: list[Box] = []
+    for place in sorted(places, key=lambda box: box.area, reverse=True):
+        if all(intersection(place, larger) / place.area < patience.forgiven_overlap for larger in kept):
+            kept.append(place)
+    return tuple(kept)
 
 
 def _suspect_since(belief: Belief, at: float, evidence: float, patience: Patience) -> float | None:

@@ -128,7 +128,7 @@ class Status:
     ``evidence``, ``suspect_at`` and ``failing_at`` share one scale, 0 to 1: the print is suspect or failing when the
     evidence is above the level. ``score`` is the last frame's, ``sentence`` says it all for a person. ``timings_ms``
     maps a step (``capture``, ``look``) to milliseconds. ``incident`` is the id of the last one of this print;
-    ``coverage`` says how much of a print that has ended was seen.
+    ``coverage`` says how much of a print that has ended was seen; ``muted`` that nothing is done about this one.
     """
 
     verdict: Verdict = Verdict.OFF
@@ -148,6 +148,7 @@ class Status:
     printer_state: str = ""
     picture_number: int = 0
     coverage: str = ""
+    muted: bool = False
 
     def as_json(self) -> dict[str, Any]:
         """Return the status as plain JSON types; ``since`` of the protection stays with the caller's clock."""
@@ -169,6 +170,7 @@ class Status:
             "printer_state": self.printer_state,
             "picture_number": self.picture_number,
             "coverage": self.coverage,
+            "muted": self.muted,
         }
 
 

@@ -154,6 +154,43 @@ def test_the_bar_is_higher_after_a_resume_and_comes_down_again() -> None:
     assert judge.failing_level(belief, 3700.0, PATIENCE) == pytest.approx(PATIENCE.failing_at, abs=0.01)
 
 
+TANGLE, ELSEWHERE = Box(0.4, 0.5, 0.6, 0.7), Box(0.0, 0.0, 0.2, 0.2)
+
+
+def see(belief: Belief, box: Box, start: float, seconds: float) -> Belief:
+    """Show a sure tangle in one place every two seconds."""
+    for number in range(int(seconds / 2.0)):
+        belief = judge.advance(belief, Sighting(start + 2.0 * number, answer(0.95, box=box)), PATIENCE)
+    return belief
+
+
+def test_a_false_alarm_is_not_raised_again_for_the_same_place() -> None:
+    """Called a false alarm, the same thing in the same place is calm for hours, cooldown or not."""
+    belief = see(printing(), TANGLE, FIRST_JUDGED, 60.0)
+    assert belief.verdict is Verdict.FAILING
+    belief = judge.resumed(judge.paused(judge.false_alarm(belief, PATIENCE)), 200.0)
+    belief = see(belief, TANGLE, 200.0, 7200.0)
+    assert belief.verdict is Verdict.WATCHING
+
+
+@pytest.mark.parametrize(
+    "box", [pytest.param(ELSEWHERE, id="in another place"), pytest.param(Box(0.2, 0.3, 0.8, 0.9), id="outgrown the old place")]
+)
+def test_a_failure_beside_a_false_alarm_is_still_one(box: Box) -> None:
+    """Forgiving one place does not blind the judge for another, or for a tangle that grows out of it."""
+    belief = judge.false_alarm(see(printing(), TANGLE, FIRST_JUDGED, 60.0), PATIENCE)
+    assert see(belief, box, 200.0, 60.0).verdict is Verdict.FAILING
+
+
+def test_a_muted_print_is_judged_and_left_alone() -> None:
+    """Muted, a failing print is called failing and nothing is done; unmuted, it is."""
+    belief = judge.muted(see(printing(), TANGLE, FIRST_JUDGED, 60.0), True)
+    assert belief.verdict is Verdict.FAILING
+    assert not judge.may_act(belief, 100.0, PATIENCE)
+    assert "Muted" in judge.explain(belief, PATIENCE)
+    assert judge.may_act(judge.muted(belief, False), 100.0, PATIENCE)
+
+
 def test_one_action_then_a_cooldown() -> None:
     """A print that fails on is acted upon once, and again only after the cooldown."""
     belief = watch(printing(), [0.95] * 30, FIRST_JUDGED, 2.0)

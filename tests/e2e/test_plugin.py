@@ -28,6 +28,9 @@ ROUTES = (
     ("GET", "incidents"),
     ("GET", "incidents/a/b"),
     ("GET", "token"),
+    ("DELETE", "token"),
+    ("POST", "false_alarm"),
+    ("POST", "mute"),
     ("POST", "test"),
 )
 
@@ -195,6 +198,25 @@ def test_an_unknown_model_in_mid_print(printing: OctoPrintServer) -> None:
     save(printing, model="lasagne")
     eventually(lambda: "check the model's name" in sentence(printing), 20.0, "the sentence about the model")
     save(printing, model="spaghetti")
+    assert_watched_and_untouched(printing)
+
+
+def test_a_print_can_be_muted(printing: OctoPrintServer) -> None:
+    """The switch is in the status at once, goes both ways, and takes nothing but on and off."""
+    printing.api("POST", "/plugin/spaghetti/mute", json={"on": True})
+    eventually(lambda: printing.plugin_status()["muted"], 10.0, "muted")
+    printing.api("POST", "/plugin/spaghetti/mute", json={"on": False})
+    eventually(lambda: not printing.plugin_status()["muted"], 10.0, "not muted")
+    with pytest.raises(OctoPrintError, match="400"):
+        printing.api("POST", "/plugin/spaghetti/mute", json={"on": "yes"})
+
+
+def test_a_false_alarm_lets_a_paused_print_go_on(printing: OctoPrintServer) -> None:
+    """One call forgives and resumes; the print is watched again."""
+    printing.job("pause", "pause")
+    eventually(lambda: printing.printer_state() == "Paused", 30.0, "the pause")
+    printing.api("POST", "/plugin/spaghetti/false_alarm", json={})
+    eventually(lambda: printing.printer_state() == "Printing", 30.0, "the print going on")
     assert_watched_and_untouched(printing)
 
 

@@ -121,6 +121,29 @@ def test_after_a_resume_the_same_tangle_does_not_pause_again_at_once(bench: Benc
     assert bench.watch.status.answers > 100
 
 
+def test_a_false_alarm_is_noted_in_the_incident(bench: Bench) -> None:
+    """The owner's word is kept beside the evidence, and the belief starts afresh."""
+    test_a_failing_print_is_paused_once_with_its_evidence(bench)
+    bench.watch.false_alarm()
+    bench.watch.report()
+    assert bench.incidents.notes[-1] == (bench.watch.status.incident, "false_alarm")
+    assert bench.watch.status.evidence == 0.0
+
+
+def test_a_muted_print_is_not_paused(bench: Bench) -> None:
+    """Muted, a failing print is shown as failing and goes on; the next print is not muted."""
+    bench.print()
+    bench.watch.mute(True)
+    bench.detector.score = 0.95
+    bench.run(120.0)
+    assert bench.watch.status.verdict is Verdict.FAILING
+    assert bench.watch.status.muted
+    assert bench.printer.pauses == 0
+    bench.watch.begin()
+    bench.watch.report()
+    assert not bench.watch.status.muted
+
+
 def test_with_the_action_notify_the_printer_is_left_alone(bench: Bench) -> None:
     """The incident is kept and told, and no pause is ordered."""
     bench.watch.configure(Settings(action="notify"))

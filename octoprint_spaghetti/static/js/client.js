@@ -33,6 +33,15 @@
             return this.url("incidents/" + encodeURIComponent(incident) + "/" + encodeURIComponent(file));
         }
 
+        // Forgives what was seen and lets the print go on.
+        falseAlarm() {
+            return this.base.postJson(this.url("false_alarm"), {});
+        }
+
+        mute(on) {
+            return this.base.postJson(this.url("mute"), {on: on});
+        }
+
         // Sends one picture through the chain with these settings over the stored ones; nothing is saved.
         test(settings) {
             return this.base.postJson(this.url("test"), settings);

@@ -48,7 +48,8 @@ $(function () {
         answers: 0,
         timings_ms: {},
         incident: null,
-        picture_number: 0
+        picture_number: 0,
+        muted: false
     });
 
     const percent = (fraction) => Math.min(100, Math.max(0, 100 * fraction)).toFixed(1) + "%";
@@ -57,6 +58,7 @@ $(function () {
     // How an incident ended, from the states that were noted in it.
     const outcome = (incident) => {
         const states = (incident.states || []).map((one) => one.state);
+        if (states.includes("false_alarm")) return {text: gettext("false alarm"), style: "label-success"};
         if (states.includes("failed")) return {text: gettext("did not pause"), style: "label-important"};
         if (states.includes("acted")) return {text: gettext("paused"), style: "label-warning"};
         if (incident.action === "notify") return {text: gettext("told only"), style: "label-info"};
@@ -112,6 +114,7 @@ $(function () {
         self.popups = {};
 
         self.maySee = ko.pureComputed(() => self.loginState.hasPermission(self.access.permissions.PLUGIN_SPAGHETTI_VIEW));
+        self.mayAnswer = ko.pureComputed(() => self.loginState.hasPermission(self.access.permissions.PLUGIN_SPAGHETTI_CONTROL));
         self.visible = ko.pureComputed(() => self.tabShown() && self.browserShown() && self.maySee());
 
         // -- the lamp -----------------------------------------------------------------------------------------------
@@ -191,6 +194,14 @@ $(function () {
                 {name: gettext("Answers"), value: _.sprintf(gettext("%(answers)d of %(sent)d"), {answers: status.answers, sent: status.frames_sent})}
             ];
         });
+
+        // -- answering ----------------------------------------------------------------------------------------------
+
+        self.alarmed = ko.pureComputed(() => ["suspect", "failing"].includes(self.status().verdict));
+        self.muteText = ko.pureComputed(() => (self.status().muted ? gettext("Act on this print again") : gettext("Mute for this print")));
+        self.falseAlarm = () => OctoPrint.plugins.spaghetti.falseAlarm().fail(self.answerFailed);
+        self.toggleMute = () => OctoPrint.plugins.spaghetti.mute(!self.status().muted).fail(self.answerFailed);
+        self.answerFailed = () => new PNotify({title: gettext("That did not work"), text: gettext("OctoPrint's log says why."), type: "error"});
 
         // -- incidents ----------------------------------------------------------------------------------------------
 
