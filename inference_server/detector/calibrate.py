@@ -1,4 +1,4 @@
-"""Make a probability of the frame's logit: two numbers, fitted on split ``val`` (Platt 1999), kept in the checkpoint.
+"""Make a probability of the frame's evidence: two numbers, fitted on split ``val`` (Platt 1999), kept in the checkpoint.
 
 ``python -m inference_server.detector.calibrate --checkpoint RUN/best.pt --data DATA``
 """
@@ -20,7 +20,7 @@ from inference_server.detector import options
 from inference_server.detector.export import load
 from inference_server.detector.labels import NOISY_SOURCES, read
 from inference_server.detector.model import Calibration
-from inference_server.detector.train import frame_logits, save
+from inference_server.detector.train import frame_evidence, save
 
 #: Labels that count as failed and as good. ``fail`` is neither: it may be stringing.
 FAILED, GOOD = ("spaghetti",), ("normal", "stringing", "other_defect")
@@ -50,7 +50,7 @@ def calibrate(checkpoint: Path, data: Path, size: int = INPUT_SIZE) -> Calibrati
     detector, _, saved = load(checkpoint)
     wanted = (*FAILED, *GOOD)
     rows = [row for row in read(data) if row.split == "val" and row.source not in NOISY_SOURCES and row.label in wanted]
-    logits = frame_logits(detector, rows, size)
+    logits = frame_evidence(detector, rows, size)
     calibration = fit(logits, np.array([row.label in FAILED for row in rows]))
     saved["calibration"] = tuple(calibration)
     save(saved, checkpoint)
@@ -62,7 +62,7 @@ def calibrate(checkpoint: Path, data: Path, size: int = INPUT_SIZE) -> Calibrati
 @options.data
 @click.option("--threads", default=1, show_default=True)
 def command(threads: int, **given: Any) -> None:
-    """Fit scale and shift of the frame's logit on split val."""
+    """Fit scale and shift of the frame's evidence on split val."""
     torch.set_num_threads(threads)
     click.echo(json.dumps(calibrate(**given)._asdict()))
 

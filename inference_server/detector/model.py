@@ -38,6 +38,8 @@ PRIOR = 0.02
 SIDE_SCALE_PX = 48.0
 #: Share of training frames in which the frame's head must do without the look of the whole: a small tangle hardly changes it.
 LOCAL_ONLY = 0.4
+#: Cells of the mask that speak for the frame: 8 of 26 x 26 are a tangle of about 45 x 45 pixels.
+WITNESS_CELLS = 8
 #: exp() of more than this would leave any picture; clamping keeps bf16 and int8 finite.
 LARGEST_SIDE_LOG = 3.0
 
@@ -49,6 +51,16 @@ class Raw(NamedTuple):
     sides: Tensor  # (B, 4, S/8, S/8) log of the distance to left, top, right, bottom in SIDE_SCALE_PX
     mask: Tensor  # (B, 1, S/16, S/16)
     frame: Tensor  # (B, 1)
+
+
+def evidence(raw: Raw) -> Tensor:
+    """Sum the log-odds of three witnesses of the whole frame, (B, 1): the frame's head, the best peak, the strongest cells of the mask.
+
+    The frame's head alone overlooks a small tangle that the other two see: on val, spaghetti against everything else, AUROC
+    0.874 alone and 0.886 together. What the sum is worth as a probability is for the calibration to say.
+    """
+    cells = torch.topk(raw.mask.flatten(1), WITNESS_CELLS, 1).values.mean(1, keepdim=True)
+    return raw.frame + raw.peaks.amax((2, 3)) + cells
 
 
 class RepConv(nn.Module):
@@ -293,7 +305,7 @@ def decoded_boxes(sides: Tensor, size: int) -> Tensor:
 
 
 class Calibration(NamedTuple):
-    """Scale and shift of the logits that make probabilities of them (Platt scaling), fitted on val."""
+    """Scale and shift of the frame's evidence and of the mask's logits that make probabilities of them (Platt scaling)."""
 
     frame_scale: float = 1.0
     frame_shift: float = 0.0
@@ -318,7 +330,7 @@ class Served(nn.Module):
         """
         raw = self.detector(image.float() / 255.0)
         c = self.calibration
-        frame_score = torch.sigmoid(raw.frame * c.frame_scale + c.frame_shift)
+        frame_score = torch.sigmoid(evidence(raw) * c.frame_scale + c.frame_shift)
         boxes, confidences = self._picked(raw, frame_score)
         heatmap = torch.round(torch.sigmoid(raw.mask[:, 0] * c.mask_scale + c.mask_shift) * 255.0).to(torch.uint8)
         classes = torch.zeros_like(confidences).to(torch.int32)

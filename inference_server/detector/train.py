@@ -29,7 +29,7 @@ from inference_server.detector.dataset import Mix, PseudoLabel, Recipe, Scenes
 from inference_server.detector.labels import NOISY_SOURCES, Row, data_hash, read
 from inference_server.detector.losses import loss
 from inference_server.detector.metrics import auroc, recall_above, threshold_at
-from inference_server.detector.model import BACKBONES, Detector, grow, load_backbone
+from inference_server.detector.model import BACKBONES, Detector, evidence, grow, load_backbone
 from inference_server.pixels import prepare
 
 
@@ -102,20 +102,20 @@ class Check:
 
 
 @torch.no_grad()
-def frame_logits(detector: Detector, rows: list[Row], size: int, batch: int = 16) -> np.ndarray[Any, np.dtype[np.float64]]:
-    """Return (n,) the logit of the whole frame for each row, decoded as it is when served."""
+def frame_evidence(detector: Detector, rows: list[Row], size: int, batch: int = 16) -> np.ndarray[Any, np.dtype[np.float64]]:
+    """Return (n,) the evidence of each row's frame, in log-odds, decoded as it is when served."""
     logits = []
     for start in range(0, len(rows), batch):
         images = [prepare(row.path.read_bytes(), size=size).image for row in rows[start : start + batch]]
         x = torch.from_numpy(np.stack(images)).float().div_(255).to(memory_format=torch.channels_last)
-        logits.append(detector(x).frame[:, 0].double().numpy())
+        logits.append(evidence(detector(x))[:, 0].double().numpy())
     return np.concatenate(logits)
 
 
 def check(detector: Detector, rows: list[Row], size: int) -> Check:
     """Measure a network in eval mode on the rows of split ``val``."""
     val = [row for row in rows if row.split == "val" and row.source not in NOISY_SOURCES]
-    logits = frame_logits(detector, val, size)
+    logits = frame_evidence(detector, val, size)
     labels = np.array([row.label for row in val])
     failed, good = logits[labels == "spaghetti"], logits[labels == "normal"]
     near = logits[np.isin(labels, ["stringing", "other_defect"])]

@@ -85,8 +85,9 @@ class TritonDetector:
         request = self._request(frame.jpeg, roi)
         end = time.monotonic() + self._deadline
         failures: list[DetectorError] = []
-        for attempt, endpoint in enumerate(self._attempts()):
-            share = (end - time.monotonic()) / max(1, len(self._attempts()) - attempt)
+        attempts = [*self._endpoints, self._endpoints[0]]  # the first once more, last: it may have been restarting
+        for attempt, endpoint in enumerate(attempts):
+            share = (end - time.monotonic()) / (len(attempts) - attempt)
             if share <= 0.0:
                 break
             try:
@@ -108,11 +109,6 @@ class TritonDetector:
         """Hang up; no thread of ours is left."""
         for endpoint in self._endpoints:
             endpoint.close()
-
-    def _attempts(self) -> list[_Endpoint]:
-        """Return whom to ask in which order: the stream, then each server by a single call, the first one last."""
-        first, *others = self._endpoints
-        return [first, *others, first] if self._streaming else [first, *others]
 
     def _prefer(self, endpoint: _Endpoint) -> None:
         if endpoint is not self._endpoints[0]:
