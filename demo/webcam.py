@@ -27,8 +27,9 @@ if TYPE_CHECKING:
 STREAM_FPS = 5.0
 #: Bytes of the ``huge`` picture: more than any webcam sends, twice what a careful reader accepts.
 HUGE_BYTES = 20_000_000
-#: A trickling camera sends this many pieces, one every TRICKLE_PAUSE_S: each read succeeds, the whole never does in time.
-TRICKLE_PIECES, TRICKLE_PAUSE_S = 120, 0.5
+#: A trickling camera sends so few bytes at a time, one piece every TRICKLE_PAUSE_S: each read succeeds, the whole never does in
+#: time, and a reader that waits for a kilobyte waits for a minute.
+TRICKLE_BYTES, TRICKLE_PAUSE_S = 8, 0.5
 #: A hanging camera answers nothing for this long, then drops the connection.
 HANG_S = 60.0
 
@@ -256,9 +257,8 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _trickle(self, jpeg: bytes) -> None:
         self._head("image/jpeg", len(jpeg))
-        size = len(jpeg) // TRICKLE_PIECES + 1
-        for at in range(0, len(jpeg), size):
-            self.wfile.write(jpeg[at : at + size])
+        for at in range(0, len(jpeg), TRICKLE_BYTES):
+            self.wfile.write(jpeg[at : at + TRICKLE_BYTES])
             if self.server.webcam.closing.wait(TRICKLE_PAUSE_S):
                 return
 

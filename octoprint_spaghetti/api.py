@@ -40,9 +40,10 @@ class Api(octoprint.plugin.BlueprintPlugin):
     @octoprint.plugin.BlueprintPlugin.route("/status", methods=["GET"])
     @Permissions.PLUGIN_SPAGHETTI_VIEW.require(403)
     def status(self) -> flask.Response:
-        """Answer with the status of the watch."""
+        """Answer with the status of the watch; where the evidence lies on the disk is for administrators."""
         status = self.watcher.status if self.watcher is not None else Status()
-        return _fresh(flask.jsonify(status.as_json()))
+        folder = {"incident_folder": status.incident_folder} if Permissions.SETTINGS.can() else {}
+        return _fresh(flask.jsonify({**status.as_json(), **folder}))
 
     @octoprint.plugin.BlueprintPlugin.route("/frame.jpg", methods=["GET"])
     @Permissions.PLUGIN_SPAGHETTI_VIEW.require(403)
@@ -69,11 +70,11 @@ class Api(octoprint.plugin.BlueprintPlugin):
             flask.abort(404, description=str(error))
 
     @octoprint.plugin.BlueprintPlugin.route("/false_alarm", methods=["POST"])
+    @Permissions.PRINT.require(403)
     @Permissions.PLUGIN_SPAGHETTI_CONTROL.require(403)
     def false_alarm(self) -> flask.Response:
-        """Forgive what was seen and let the print go on."""
+        """Forgive what was seen; a print that the plugin paused goes on, one that somebody else paused stays so."""
         self._watcher().false_alarm()
-        self.resume_print()
         return self.status()
 
     @octoprint.plugin.BlueprintPlugin.route("/mute", methods=["POST"])
@@ -115,10 +116,6 @@ class Api(octoprint.plugin.BlueprintPlugin):
         if self.watcher is not None:
             self.watcher.configure(self.current_settings())
         return self.token()
-
-    def resume_print(self) -> None:
-        """Let a paused job go on; the plugin class knows the printer."""
-        raise NotImplementedError
 
     def _watcher(self) -> Watcher:
         if self.watcher is None:

@@ -37,6 +37,7 @@ class SpaghettiPlugin(
     """Connects OctoPrint's events, settings and pages to the watcher."""
 
     _awaiting_extrusion = False
+    traces: TraceFolder | None = None
 
     # -- StartupPlugin, ShutdownPlugin --------------------------------------------------------------------------------
 
@@ -44,17 +45,19 @@ class SpaghettiPlugin(
         """Begin to follow the printer; a job that already runs is found by its state."""
         settings = self.current_settings()
         self.incidents = IncidentFolder(Path(self.get_plugin_data_folder()) / "incidents", settings.incidents_kept)
+        self.traces = TraceFolder(Path(self.get_plugin_data_folder()) / "traces", settings.traces_kept)
         watch = Watch(
             settings,
             build=build_parts,
             printer=OctoPrintPrinter(self._printer),
             incidents=self.incidents,
-            traces=TraceFolder(Path(self.get_plugin_data_folder()) / "traces", settings.traces_kept),
+            traces=self.traces,
             publish=self._publish,
             notify=self._notify,
             logger=self._logger,
         )
         self.watcher = Watcher(watch, logger=self._logger)
+        self._awaiting_extrusion = True  # also of a job that runs already
         self.watcher.start()
 
     def on_shutdown(self) -> None:
@@ -107,9 +110,7 @@ class SpaghettiPlugin(
             {
                 "key": "CONTROL",
                 "name": gettext("Answer the watch"),
-                "description": gettext(
-                    "Allows to call a false alarm, which resumes the print, and to mute the watch for a print"
-                ),
+                "description": gettext("Allows to call a false alarm, which undoes the pause, and to mute the watch for a print"),
                 "roles": ["control"],
                 "default_groups": [USER_GROUP],
             },
@@ -129,7 +130,7 @@ class SpaghettiPlugin(
         return Settings.defaults()
 
     def get_settings_restricted_paths(self) -> dict[str, Any]:
-        """Keep the token from every browser, and addresses and paths from all but administrators."""
+        """Keep the stored token from every browser, and stored addresses and paths from all but administrators."""
         return {"never": [["token"]], "admin": [["servers"], ["certificate"], ["local_model"]]}
 
     def on_settings_save(self, data: dict[str, Any]) -> dict[str, Any]:
@@ -141,10 +142,14 @@ class SpaghettiPlugin(
         accepted, refused = accept(data)
         for problem in refused:
             self._logger.warning("A setting was not saved: %s", problem)
-            self._send({"type": "refused", "setting": problem.name, "sentence": str(problem)})
+            message = {"type": "refused", "setting": problem.name, "sentence": str(problem)}
+            self._send(message, Permissions.SETTINGS)
         diff = super().on_settings_save(accepted)
-        if self.watcher is not None:
-            self.watcher.configure(self.current_settings())
+        if self.watcher is not None and self.incidents is not None and self.traces is not None:
+            settings = self.current_settings()
+            self.incidents.kept, self.traces.kept = settings.incidents_kept, settings.traces_kept
+            self._awaiting_extrusion = True  # watching may have been switched on in mid-print
+            self.watcher.configure(settings)
         return dict(diff or {})
 
     def current_settings(self) -> Settings:
@@ -182,13 +187,6 @@ class SpaghettiPlugin(
             "css": ["css/spaghetti.css"],
         }
 
-    # -- towards the printer --------------------------------------------------------------------------------------------
-
-    def resume_print(self) -> None:
-        """Let a paused job go on."""
-        if self._printer.is_paused():
-            self._printer.resume_print(tags={"source:plugin", "plugin:spaghetti"})
-
     # -- towards the browser, called on the watcher's thread --------------------------------------------------------------
 
     def _publish(self, status: Status) -> None:
@@ -198,5 +196,5 @@ class SpaghettiPlugin(
         self._send({"type": "notice", "kind": str(notice.kind), "sentence": notice.sentence, "incident": notice.incident})
         self._event_bus.fire(f"plugin_spaghetti_{notice.kind}", {"sentence": notice.sentence, "incident": notice.incident})
 
-    def _send(self, message: dict[str, Any]) -> None:
-        self._plugin_manager.send_plugin_message(self._identifier, message, permissions=[Permissions.PLUGIN_SPAGHETTI_VIEW])
+    def _send(self, message: dict[str, Any], permission: Any = Permissions.PLUGIN_SPAGHETTI_VIEW) -> None:
+        self._plugin_manager.send_plugin_message(self._identifier, message, permissions=[permission])

@@ -45,6 +45,9 @@ class Printer(Protocol):
     def pause(self) -> None:
         """Order a pause; returns before it happens. Raises :class:`PrinterError`."""
 
+    def resume(self) -> None:
+        """Let a paused job go on; returns before it does. Raises :class:`PrinterError`."""
+
 
 class Incidents(Protocol):
     """Keeps the evidence."""

@@ -93,6 +93,7 @@ class FakePrinter:
     printer_state: str = "OPERATIONAL"
     trouble: PrinterError | None = None
     pauses: int = 0
+    resumes: int = 0
 
     def state(self) -> str:
         """Return the state."""
@@ -105,6 +106,12 @@ class FakePrinter:
     def pause(self) -> None:
         """Count the order."""
         self.pauses += 1
+        if self.trouble is not None:
+            raise self.trouble
+
+    def resume(self) -> None:
+        """Count the order."""
+        self.resumes += 1
         if self.trouble is not None:
             raise self.trouble
 

@@ -16,6 +16,7 @@ from octoprint_spaghetti.core import judge, scene_health
 from octoprint_spaghetti.core.coverage import Coverage
 from octoprint_spaghetti.core.errors import CameraError, DetectorError, EvidenceError, PrinterError
 from octoprint_spaghetti.core.judge import Belief, Patience
+from octoprint_spaghetti.core.pausing import PauseOrder, Step, next_step
 from octoprint_spaghetti.core.settings import Settings
 from octoprint_spaghetti.core.words import (
     Answer,
@@ -38,8 +39,6 @@ IDLE_POLL_S = 5.0
 BLIND_AFTER_INTERVALS, BLIND_AFTER_S = 2.0, 10.0
 #: A live camera never sends the same file twice; one that does for this long is frozen.
 FROZEN_AFTER_S = 60.0
-#: A pause waits for moves in the buffer, at worst for a heater (22 s measured); then it is ordered again, then it has failed.
-PAUSE_PATIENCE_S, PAUSE_ATTEMPTS = 45.0, 3
 #: The frames kept for an incident: about a minute at the suspect rate, and never more memory than this.
 EXHIBITS, EXHIBIT_BYTES = 16, 4_000_000
 
@@ -53,9 +52,9 @@ class Job:
 
     ``last_sighting_at`` monotonic seconds of the newest judged frame (the print's start before the first); ``trouble``
     why no newer one came; ``unfit`` why the last picture could not be judged; ``blind`` is true once that was said;
-    ``unchanged_since`` when the camera began to repeat itself; ``ordered_at`` when a pause was ordered that is waited
-    for, ``attempts`` how often it was ordered without OctoPrint confirming it; ``coverage`` what was seen of the print up to
-    ``counted_to`` (None while the print stands still).
+    ``unchanged_since`` when the camera began to repeat itself; ``order`` the pause that was ordered and is waited for;
+    ``ours`` is true while the print stands still because we paused it; ``resume_wanted`` when it is to go on as soon as
+    that pause has come through; ``coverage`` what was seen of the print up to ``counted_to`` (None while it stands still).
     """
 
     belief: Belief
@@ -67,8 +66,9 @@ class Job:
     blind: bool = False
     digest: bytes = b""
     unchanged_since: float | None = None
-    ordered_at: float | None = None
-    attempts: int = 0
+    order: PauseOrder | None = None
+    ours: bool = False
+    resume_wanted: bool = False
     incident: str | None = None
     exhibits: tuple[Exhibit, ...] = field(default=(), repr=False)
 
@@ -77,8 +77,8 @@ class Watch:
     """Watches one printer; all methods belong to one thread, ``status`` and ``picture`` may be read by any.
 
     ``build`` makes the parts for settings when they are first needed, so it may import and connect; ``publish`` and
-    ``notify`` are called with each new :class:`Status` and each :class:`Notice`. ``monotonic`` and
-    ``wall`` are the clocks, seconds each.
+    ``notify`` are called with each new :class:`Status` and each :class:`Notice`. ``outdated`` tells whether something has
+    happened that the watch was not told yet: then it orders nothing. ``monotonic`` and ``wall`` are the clocks, seconds each.
     """
 
     def __init__(
@@ -91,6 +91,7 @@ class Watch:
         traces: Traces,
         publish: Callable[[Status], None] = lambda status: None,
         notify: Callable[[Notice], None] = lambda notice: None,
+        outdated: Callable[[], bool] = lambda: False,
         monotonic: Callable[[], float] = time.monotonic,
         wall: Callable[[], float] = time.time,
         logger: logging.Logger | None = None,
@@ -103,6 +104,7 @@ class Watch:
         self._traces = traces
         self._publish = publish
         self._notify = notify
+        self.outdated = outdated
         self._monotonic = monotonic
         self._wall = wall
         self._logger = logger or logging.getLogger(__name__)
@@ -129,8 +131,16 @@ class Watch:
             self._look(self._job)
             self._check_blind()
             self._count()
-        if self._job is not None and self._job.ordered_at is not None:
-            self._check_pause(self._job)
+        if self._job is not None and self._job.order is not None:
+            self._check_pause(self._job, self._job.order)
+        self.report()
+
+    def stumbled(self, sentence: str) -> None:
+        """Note that a look ended in an error that nobody could name: it is as good as blind, and must not look like watching."""
+        if self._job is not None:
+            self._set_trouble(self._job, sentence)
+            self._check_blind()
+            self._count()
         self.report()
 
     def _interval(self) -> float:
@@ -172,6 +182,8 @@ class Watch:
                 self.begin()
             elif self._job.belief.paused:
                 self.resumed(self._monotonic())
+            elif self._job.resume_wanted:  # the pause that was to be undone never came
+                self._job = replace(self._job, resume_wanted=False)
         elif state == "PAUSED":
             if self._job is not None and not self._job.belief.paused:
                 self.paused()
@@ -182,32 +194,48 @@ class Watch:
         """Note that OctoPrint has paused the job: only now is an ordered pause true."""
         if self._job is None:
             return
-        ordered = self._job.attempts > 0
-        self._job = replace(self._job, belief=judge.paused(self._job.belief), ordered_at=None, attempts=0, counted_to=None)
-        if ordered and self._job.incident is not None:
+        ours = self._job.order is not None
+        resume_wanted = self._job.resume_wanted
+        belief = judge.paused(self._job.belief)
+        self._job = replace(self._job, belief=belief, order=None, ours=ours, resume_wanted=False, counted_to=None)
+        if resume_wanted:
+            self._resume()
+        elif ours and self._job.incident is not None:
             self._record(self._job.incident, "acted")
             self._tell(NoticeKind.PAUSED, f"The print was paused: {self._explain(self._job)}")
 
     def resumed(self, at: float) -> None:
         """Note that the job goes on since ``at``."""
         if self._job is not None:
-            belief = judge.resumed(self._job.belief, at)
-            self._job = replace(self._job, belief=belief, last_sighting_at=max(at, self._job.last_sighting_at))
+            belief = judge.resumed(self._job.belief, at, ours=self._job.ours)
+            self._job = replace(self._job, belief=belief, ours=False, last_sighting_at=max(at, self._job.last_sighting_at))
             self._due = min(self._due, self._monotonic())
 
     def false_alarm(self) -> None:
-        """Take the owner's word that what was seen is no failure: it does not pause this print again."""
-        if self._job is not None:
-            self._job = replace(self._job, belief=judge.false_alarm(self._job.belief, self._patience()))
-            if self._job.incident is not None:
-                self._record(self._job.incident, "false_alarm")
-            self._logger.info("Called a false alarm.")
+        """Take the owner's word that what was seen is no failure: forgive it, and undo our pause, also one on its way."""
+        if self._job is None:
+            return
+        pending = self._job.order is not None
+        belief = judge.false_alarm(self._job.belief, self._patience())
+        self._job = replace(self._job, belief=belief, order=None, resume_wanted=pending)
+        self._logger.info("Called a false alarm.")
+        if self._job.incident is not None:
+            self._record(self._job.incident, "false_alarm")
+        if self._job.ours:
+            self._resume()
 
     def mute(self, on: bool) -> None:
         """Watch this print without doing anything about it, or go back to acting."""
         if self._job is not None:
-            self._job = replace(self._job, belief=judge.muted(self._job.belief, on))
+            order = None if on else self._job.order
+            self._job = replace(self._job, belief=judge.muted(self._job.belief, on), order=order)
             self._logger.info("Muted for this print." if on else "No longer muted.")
+
+    def _resume(self) -> None:
+        try:
+            self._printer.resume()
+        except PrinterError as error:
+            self._logger.error("%s", error)
 
     def extruding(self, at: float) -> None:
         """Note that the job began to extrude at ``at``."""
@@ -220,6 +248,8 @@ class Watch:
         self._close_parts()
         if not settings.enabled:
             self.end()
+        if self._job is not None and settings.action != "pause":
+            self._job = replace(self._job, order=None)
         self._due = self._monotonic()
 
     # -- looking --------------------------------------------------------------------------------------------------------
@@ -277,7 +307,7 @@ class Watch:
             return False
         since = job.unchanged_since if job.unchanged_since is not None else frame.captured_at
         frozen = frame.captured_at - since >= FROZEN_AFTER_S
-        stale = f"The camera has sent the same picture for {frame.captured_at - since:.0f} s; restart it." if frozen else ""
+        stale = f"The camera has sent the same picture for more than {FROZEN_AFTER_S:.0f} s; restart it." if frozen else ""
         trouble = stale or job.unfit
         self._job = replace(
             job,
@@ -324,41 +354,46 @@ class Watch:
     # -- acting ---------------------------------------------------------------------------------------------------------
 
     def _act(self, job: Job) -> None:
-        """Move the printer first, then keep the evidence."""
+        """Move the printer first, then keep the evidence.
+
+        Looking took a while: when something has happened meanwhile (the job was cancelled, another one began, somebody
+        paused it) nothing is done before the watch has heard of it.
+        """
+        if self.outdated() or self._printer.state() not in PRINTING_STATES:
+            return
         now, wall = self._monotonic(), self._wall()
         incident_id = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(wall)) + f"-{int(wall * 1000) % 1000:03d}"
         explanation = self._explain(job)
         self._job = replace(job, belief=judge.acted(job.belief, now), incident=incident_id)
         self._logger.warning("Failure: %s", explanation)
         if self._settings.action == "pause":
-            self._order_pause(self._job, now)
+            self._order_pause(self._job, PauseOrder(now))
         self._keep(incident_id, wall, explanation, job)
         self._tell(NoticeKind.FAILURE, explanation)
 
-    def _order_pause(self, job: Job, now: float) -> None:
-        self._job = replace(job, ordered_at=now, attempts=job.attempts + 1)
+    def _order_pause(self, job: Job, order: PauseOrder) -> None:
+        self._job = replace(job, order=order)
         try:
             self._printer.pause()
         except PrinterError as error:
             self._set_trouble(self._job, str(error))
             self._logger.error("%s", error)
 
-    def _check_pause(self, job: Job) -> None:
+    def _check_pause(self, job: Job, order: PauseOrder) -> None:
         """Order the pause again when OctoPrint did not confirm it; when that does not help, be loud."""
         now = self._monotonic()
-        if job.ordered_at is None or now - job.ordered_at < PAUSE_PATIENCE_S:
-            return
-        if self._printer.state() in PRINTING_STATES and job.attempts < PAUSE_ATTEMPTS:
+        step = next_step(order, self._printer.state() == "PAUSING", now)
+        if step is Step.ORDER_AGAIN:
             self._logger.warning(
-                "The printer still prints %.0f s after the pause was ordered; ordering it again.", now - job.ordered_at
+                "The printer still prints %.0f s after the pause was ordered; ordering it again.", now - order.at
             )
-            self._order_pause(job, now)
-            return
-        self._job = replace(job, ordered_at=None)
-        if job.incident is not None:
-            self._record(job.incident, "failed")
-        self._tell(NoticeKind.PAUSE_FAILED, "THE PRINT IS FAILING AND DID NOT PAUSE. Stop it by hand.")
-        self._logger.error("The print is failing and OctoPrint did not confirm the pause.")
+            self._order_pause(job, PauseOrder(now, order.attempts + 1))
+        elif step is Step.GIVE_UP:
+            self._job = replace(job, order=None)
+            if job.incident is not None:
+                self._record(job.incident, "failed")
+            self._tell(NoticeKind.PAUSE_FAILED, "THE PRINT IS FAILING AND DID NOT PAUSE. Stop it by hand.")
+            self._logger.error("The print is failing and OctoPrint did not confirm the pause.")
 
     def _keep(self, incident_id: str, wall: float, explanation: str, job: Job) -> None:
         incident = Incident(
@@ -420,7 +455,7 @@ class Watch:
         if job is None:
             idle = "No print is running." if self._settings.enabled else "Watching is switched off in the settings."
             return f"{idle} The last one: {self.status.coverage}" if self.status.coverage else idle
-        if job.ordered_at is not None:
+        if job.order is not None:
             return f"Pausing the print: {self._explain(job)}"
         if job.belief.paused:
             by_us = job.incident is not None and job.belief.verdict is Verdict.FAILING

@@ -30,6 +30,7 @@ class Watcher:
     ) -> None:
         """Prepare the thread; it begins with :meth:`start`."""
         self._watch = watch
+        watch.outdated = self._has_news
         self._monotonic = monotonic
         self._logger = logger or logging.getLogger(__name__)
         self._inbox: queue.Queue[Callable[[], None]] = queue.Queue(INBOX_SIZE)
@@ -100,12 +101,18 @@ class Watcher:
                 self._overflowing.set()
                 self._logger.warning("Too many events at once; the printer's state will be asked instead.")
 
+    def _has_news(self) -> bool:
+        return not self._inbox.empty()
+
     def _run(self) -> None:
         while not self._stopping.is_set():
             try:
                 self._step()
             except Exception:  # noqa: BLE001 - the thread's top: what nobody could name must not end the watch
                 self._logger.exception("The watch met an unexpected error and goes on.")
+                self._watch.stumbled(
+                    "The watch met an unexpected error; OctoPrint's log says which. Restart OctoPrint if it lasts."
+                )
                 self._stopping.wait(AFTER_ERROR_S)
         self._watch.close()
 

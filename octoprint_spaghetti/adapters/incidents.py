@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from octoprint_spaghetti.core.words import Exhibit, Incident, as_json
 
 STATE_FILE = "state.json"
 _FORMAT = 1
+_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
 
 
 class IncidentFolder:
@@ -25,7 +27,7 @@ class IncidentFolder:
     def __init__(self, folder: Path, kept: int) -> None:
         """Use ``folder``, which is made when the first incident is written."""
         self._folder = folder
-        self._kept = kept
+        self.kept = kept  # may be changed at any time
 
     def open(self, incident: Incident) -> str:
         """Write the incident with its pictures; return the path of its folder. Raises :class:`EvidenceError`."""
@@ -64,7 +66,7 @@ class IncidentFolder:
 
     def read(self, incident_id: str) -> dict[str, Any]:
         """Return what ``state.json`` of an incident says. Raises :class:`EvidenceError` when there is none."""
-        if incident_id not in self.ids():
+        if not _ID.fullmatch(incident_id) or not (self._folder / incident_id / STATE_FILE).is_file():
             raise EvidenceError(f"There is no incident {incident_id!r}.")
         try:
             content = json.loads((self._folder / incident_id / STATE_FILE).read_text(encoding="utf-8"))
@@ -82,7 +84,7 @@ class IncidentFolder:
             raise EvidenceError(f"The picture {file} cannot be read ({error.strerror}).") from error
 
     def _prune(self) -> None:
-        for old in self.ids()[self._kept :]:
+        for old in self.ids()[self.kept :]:
             shutil.rmtree(self._folder / old, ignore_errors=True)
 
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import queue
+import threading
 import time
 from collections.abc import Callable, Iterable
+from typing import Any
 
 import requests
 from octoprint.webcams import get_snapshot_webcam, get_webcams
@@ -12,8 +15,11 @@ from octoprint_spaghetti.core.errors import CameraError, CameraMissing, CameraTo
 from octoprint_spaghetti.core.jpeg import MOST_BYTES, check_jpeg, too_large
 from octoprint_spaghetti.core.words import Frame
 
-#: OctoPrint's camera plugins read with a time-out per read, not in total; this bounds the total.
+#: OctoPrint's camera plugins read with a time-out per read, not in total; this bounds the total. The reads happen on a thread
+#: of their own, because a camera that trickles below 1 kB a read gives nothing back to look at the clock for a minute and more.
 WHOLE_PICTURE_S = 6.0
+#: Bound on the wait for such a thread when the camera is let go; its socket's own time-out ends it.
+_JOIN_S = 0.2
 
 
 class OctoPrintCamera:
@@ -23,9 +29,10 @@ class OctoPrintCamera:
         """Choose the webcam called ``name``, or OctoPrint's own snapshot camera when it is empty."""
         self._name = name
         self._monotonic = monotonic
+        self._reader: threading.Thread | None = None
 
     def capture(self) -> Frame:
-        """Return one picture; blocks for ``WHOLE_PICTURE_S`` plus the camera plugin's own time-out at most.
+        """Return one picture; blocks for ``WHOLE_PICTURE_S`` at most.
 
         Raises :class:`CameraError` with a sentence for the owner.
         """
@@ -45,38 +52,66 @@ class OctoPrintCamera:
         return Frame(check_jpeg(jpeg), captured_at, camera.config.name)
 
     def close(self) -> None:
-        """Nothing is held between two snapshots."""
+        """Wait a moment for a read that is still under way; it is a daemon, and its own time-out ends it."""
+        if self._reader is not None:
+            self._reader.join(_JOIN_S)
 
-    def _read(self, camera: object, end: float) -> bytes:
+    def _read(self, camera: Any, end: float) -> bytes:
+        """Return the bytes of one snapshot, read on a thread of its own; raises :class:`CameraError` when the time is up."""
+        if self._reader is not None and self._reader.is_alive():
+            raise CameraTooSlow(_TOO_SLOW)  # the last snapshot is still on its way
+        results: queue.SimpleQueue[bytes | CameraError] = queue.SimpleQueue()
+
+        def read() -> None:
+            try:
+                results.put(_snapshot(camera, lambda: self._monotonic() > end))
+            except CameraError as error:
+                results.put(error)
+
+        self._reader = threading.Thread(target=read, name="spaghetti-camera", daemon=True)
+        self._reader.start()
         try:
-            return self._collect(camera.providerPlugin.take_webcam_snapshot(camera.config.name), end)  # type: ignore[attr-defined]
-        except CameraError:
-            raise
-        except requests.HTTPError as error:
-            status = error.response.status_code if error.response is not None else "an error"
-            raise CameraUnreachable(
-                f"The camera answered with status {status}; look at it in OctoPrint's Control tab."
-            ) from error
-        except requests.Timeout as error:
-            raise CameraTooSlow("The camera hangs: no picture before its time-out; restart it.") from error
-        except requests.exceptions.ChunkedEncodingError as error:
-            raise PictureUnusable("The camera broke off in the middle of a picture; check its cable or network.") from error
-        except requests.RequestException as error:
-            raise CameraUnreachable(
-                "The camera cannot be reached; check its snapshot address in OctoPrint's webcam settings."
-            ) from error
-        except Exception as error:  # any webcam plugin may stand behind this call, and raise what it likes
-            raise CameraUnreachable(f"The webcam plugin failed ({type(error).__name__}: {error}).") from error
+            result = results.get(timeout=max(0.0, end - self._monotonic()))
+        except queue.Empty:
+            raise CameraTooSlow(_TOO_SLOW) from None
+        if isinstance(result, CameraError):
+            raise result
+        return result
 
-    def _collect(self, chunks: Iterable[bytes], end: float) -> bytes:
-        data = bytearray()
-        for chunk in chunks:
-            data += chunk or b""
-            if len(data) > MOST_BYTES:
-                raise PictureUnusable(too_large(len(data)))
-            if self._monotonic() > end:
-                raise CameraTooSlow(f"The camera needs more than {WHOLE_PICTURE_S:.0f} s for one picture; check its network.")
-        return bytes(data)
+
+_TOO_SLOW = f"The camera hangs or needs more than {WHOLE_PICTURE_S:.0f} s for one picture; restart it, or check its network."
+
+
+def _snapshot(camera: Any, too_late: Callable[[], bool]) -> bytes:
+    """Collect one snapshot from the plugin that provides the camera; foreign errors become ours here."""
+    try:
+        return _collect(camera.providerPlugin.take_webcam_snapshot(camera.config.name), too_late)
+    except CameraError:
+        raise
+    except requests.HTTPError as error:
+        status = error.response.status_code if error.response is not None else "an error"
+        raise CameraUnreachable(f"The camera answered with status {status}; look at it in OctoPrint's Control tab.") from error
+    except requests.Timeout as error:
+        raise CameraTooSlow(_TOO_SLOW) from error
+    except requests.exceptions.ChunkedEncodingError as error:
+        raise PictureUnusable("The camera broke off in the middle of a picture; check its cable or network.") from error
+    except requests.RequestException as error:
+        raise CameraUnreachable(
+            "The camera cannot be reached; check its snapshot address in OctoPrint's webcam settings."
+        ) from error
+    except Exception as error:  # noqa: BLE001 - any webcam plugin may stand behind this call, and raise what it likes
+        raise CameraUnreachable(f"The webcam plugin failed ({type(error).__name__}: {error}).") from error
+
+
+def _collect(chunks: Iterable[bytes], too_late: Callable[[], bool]) -> bytes:
+    data = bytearray()
+    for chunk in chunks:
+        data += chunk or b""
+        if len(data) > MOST_BYTES:
+            raise PictureUnusable(too_large(len(data)))
+        if too_late():
+            raise CameraTooSlow(_TOO_SLOW)
+    return bytes(data)
 
 
 def webcam_names() -> tuple[str, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from octoprint_spaghetti.core.errors import PrinterError
@@ -25,7 +26,15 @@ class OctoPrintPrinter:
 
     def pause(self) -> None:
         """Order a pause; ``PrintPaused`` tells when it has happened. Raises :class:`PrinterError`."""
+        self._order("pause", self._printer.pause_print)
+
+    def resume(self) -> None:
+        """Let a paused job go on; ``PrintResumed`` tells when it does. Raises :class:`PrinterError`."""
+        self._order("resume", self._printer.resume_print)
+
+    @staticmethod
+    def _order(what: str, order: Callable[..., None]) -> None:
         try:
-            self._printer.pause_print(tags={"source:plugin", "plugin:spaghetti"})
-        except Exception as error:  # a printer connector may be any plugin's; the order must not end the watch
-            raise PrinterError(f"OctoPrint could not order the pause ({type(error).__name__}: {error}).") from error
+            order(tags={"source:plugin", "plugin:spaghetti"})
+        except Exception as error:  # noqa: BLE001 - any plugin's printer connector may be behind it
+            raise PrinterError(f"OctoPrint could not order the {what} ({type(error).__name__}: {error}).") from error

@@ -29,7 +29,7 @@ class TraceFolder:
     def __init__(self, folder: Path, kept: int) -> None:
         """Use ``folder``, which is made when the first trace begins."""
         self._folder = folder
-        self._kept = kept
+        self.kept = kept  # may be changed at any time
         self._stream: TextIO | None = None
         self._started = 0.0
 
@@ -75,7 +75,7 @@ class TraceFolder:
         ) from error
 
     def _prune(self) -> None:
-        for old in sorted(self._folder.glob(f"*{SUFFIX}"), reverse=True)[self._kept :]:
+        for old in sorted(self._folder.glob(f"*{SUFFIX}"), reverse=True)[self.kept :]:
             old.unlink()
 
 

@@ -8,6 +8,7 @@ answer is late or whose stream broke. Foreign errors become ours here and nowher
 from __future__ import annotations
 
 import itertools
+import math
 import queue
 import random
 import threading
@@ -49,6 +50,8 @@ _CHANNEL_OPTIONS = (
     ("grpc.use_local_subchannel_pool", 1),
 )
 
+#: What each attempt that is left may keep of a frame's deadline: a healthy server answers in a tenth of that.
+_RESERVED_S = 1.0
 #: A broken stream is opened again after this long, doubling up to the longest, each time half to all of it (jitter).
 _FIRST_BACK_OFF_S, _LONGEST_BACK_OFF_S = 0.5, 30.0
 #: Bound on the wait for the stream's reader; cancelling the call ends it at once.
@@ -87,7 +90,7 @@ class TritonDetector:
         failures: list[DetectorError] = []
         attempts = [*self._endpoints, self._endpoints[0]]  # the first once more, last: it may have been restarting
         for attempt, endpoint in enumerate(attempts):
-            share = (end - time.monotonic()) / (len(attempts) - attempt)
+            share = _share(end - time.monotonic(), len(attempts) - attempt)
             if share <= 0.0:
                 break
             try:
@@ -163,10 +166,15 @@ class _Endpoint:
             self._stream = _Stream(lambda requests: call(requests, metadata=self._metadata), self._address)
         try:
             response = self._stream.ask(request, seconds)
-        except (ServerTooSlow, ServerUnreachable, ServerRefused, ServerOverloaded, ModelMissing):
+        except AnswerInvalid:  # it knows no streams, or nothing of this protocol at all
             self._drop_stream()
-            self._stream_from = time.monotonic() + self._back_off * random.uniform(0.5, 1.0)
-            self._back_off = min(2.0 * self._back_off, _LONGEST_BACK_OFF_S)
+            self._stream_from = math.inf
+            raise
+        except DetectorError as error:
+            if isinstance(error, ServerTooSlow) or self._stream.ended:
+                self._drop_stream()
+                self._stream_from = time.monotonic() + self._back_off * random.uniform(0.5, 1.0)
+                self._back_off = min(2.0 * self._back_off, _LONGEST_BACK_OFF_S)
             raise
         self._back_off = _FIRST_BACK_OFF_S
         return response
@@ -190,6 +198,7 @@ class _Stream:
     """One open ModelStreamInfer: a thread of its own reads the answers, because gRPC's iterator has no time-out."""
 
     def __init__(self, open_call: Callable[[Iterator[pb.ModelInferRequest]], Any], address: str) -> None:
+        self.ended = False  # nothing more will come
         self._address = address
         self._requests: queue.SimpleQueue[pb.ModelInferRequest | None] = queue.SimpleQueue()
         self._answers: queue.SimpleQueue[_Read] = queue.SimpleQueue()
@@ -207,6 +216,7 @@ class _Stream:
             except queue.Empty:
                 raise ServerTooSlow(_too_slow(self._address)) from None
             if isinstance(read, grpc.RpcError):
+                self.ended = True
                 raise _translate(read, self._address)
             if read.infer_response.id == request.id or (read.error_message and not read.infer_response.id):
                 if read.error_message:
@@ -240,6 +250,11 @@ class _StreamEnded(grpc.RpcError):
 
 
 _Read = Union[pb.ModelStreamInferResponse, grpc.RpcError]
+
+
+def _share(seconds: float, attempts: int) -> float:
+    """Return how much of the ``seconds`` that are left the next of so many attempts may take."""
+    return seconds - min(_RESERVED_S, seconds / attempts) * (attempts - 1)
 
 
 def _channel(address: str, settings: Settings) -> grpc.Channel:

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+#: Causes that are told apart; sentences come from cameras and servers, and a broken one may find ever new words.
+MOST_CAUSES = 5
+OTHER = "other reasons"
+
 
 @dataclass(frozen=True)
 class Coverage:
@@ -20,7 +24,8 @@ class Coverage:
         if not why_lost:
             return replace(self, seen_s=self.seen_s + seconds)
         lost = dict(self.lost_s)
-        lost[why_lost] = lost.get(why_lost, 0.0) + seconds
+        cause = why_lost if why_lost in lost or len(lost) < MOST_CAUSES else OTHER
+        lost[cause] = lost.get(cause, 0.0) + seconds
         return replace(self, lost_s=tuple(lost.items()))
 
     @property

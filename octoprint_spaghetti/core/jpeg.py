@@ -20,7 +20,7 @@ def check_jpeg(data: bytes) -> bytes:
     if data[:2] != _START:
         raise PictureUnusable(_what_it_is(data))
     if data.rstrip(_PADDING)[-2:] != _END:
-        raise PictureUnusable(f"The camera's picture was cut off after {len(data)} bytes; check its cable or network.")
+        raise PictureUnusable("The camera's picture was cut off in the middle; check its cable or network.")
     return data
 
 
@@ -40,4 +40,4 @@ def _what_it_is(data: bytes) -> str:
         return "The camera answered with a video stream instead of a picture; use its snapshot address."
     if data[:8] == b"\x89PNG\r\n\x1a\n":
         return "The camera sent a PNG; set it to JPEG."
-    return f"The camera sent {len(data)} bytes that are not a JPEG; check its snapshot address."
+    return "The camera sent something that is not a JPEG; check its snapshot address."

@@ -41,6 +41,7 @@ class Patience:
     highest_bar: float = 0.92  # the failing level never rises beyond what a certain failure can reach
     cooldown: float = 900.0  # between two actions in one print
     forgiven_overlap: float = 0.5  # of a box: it lies in a place that was called a false alarm; a tangle that outgrows it counts
+    forgiven_size: float = 0.2  # of that place: what is much smaller than the false alarm is not the same thing
 
 
 #: Boxes of a frame that are remembered; a tangle seldom falls into more parts.
@@ -94,12 +95,15 @@ def paused(belief: Belief) -> Belief:
     return replace(belief, paused=True)
 
 
-def resumed(belief: Belief, at: float) -> Belief:
+def resumed(belief: Belief, at: float, *, ours: bool = False) -> Belief:
     """Go on after a pause with the belief as it was: a grace without decisions, then a raised bar that decays.
 
     The person who resumes has looked at the print; a rule that forgets everything instead pauses for the same thing again.
+    After a pause of ``ours`` the cooldown counts from here: a night may lie between the pause and the look.
     """
-    return replace(belief, paused=False, resumed_at=at, last_at=None) if belief.paused else belief
+    if not belief.paused:
+        return belief
+    return replace(belief, paused=False, resumed_at=at, last_at=None, acted_at=at if ours else belief.acted_at)
 
 
 def acted(belief: Belief, at: float) -> Belief:
@@ -108,8 +112,9 @@ def acted(belief: Belief, at: float) -> Belief:
 
 
 def false_alarm(belief: Belief, patience: Patience) -> Belief:
-    """Forgive what was seen: in this print, spaghetti in the places of the recent hits is not held against it again."""
-    places = tuple(place for glance in belief.recent if glance.score >= patience.hit_at for place in glance.places)
+    """Forgive what was seen: in this print, spaghetti in the place of the recent hits is not held against it again."""
+    hits = [glance for glance in belief.recent if glance.score >= patience.hit_at and glance.places]
+    places = tuple(glance.places[0] for glance in hits if _together(glance.places[0], hits[-1].places, patience))
     return replace(
         belief,
         forgiven=(*belief.forgiven, *_distinct(places, patience)),
@@ -185,12 +190,18 @@ def explain(belief: Belief, patience: Patience) -> str:
 
 
 def _held_against(belief: Belief, answer: Answer, patience: Patience) -> float:
-    """Return the frame's score, or 0 when its strongest box lies where spaghetti was called a false alarm."""
+    """Return the frame's score, at most as sure as its strongest box that is not where a false alarm was; 0 when none is left."""
     if not belief.forgiven or not answer.detections:
         return answer.score
-    strongest = answer.detections[0].box
-    known = max(intersection(strongest, place) for place in belief.forgiven) / strongest.area
-    return 0.0 if known >= patience.forgiven_overlap else answer.score
+    left = (seen.confidence for seen in answer.detections if not _is_forgiven(belief, seen.box, patience))
+    return min(answer.score, max(left, default=0.0))
+
+
+def _is_forgiven(belief: Belief, box: Box, patience: Patience) -> bool:
+    shared = ((intersection(box, place), place) for place in belief.forgiven)
+    return any(
+        both >= patience.forgiven_overlap * box.area and both >= patience.forgiven_size * place.area for both, place in shared
+    )
 
 
 def _distinct(places: tuple[Box, ...], patience: Patience) -> tuple[Box, ...]:
@@ -226,7 +237,11 @@ def same_place(belief: Belief, patience: Patience) -> int:
 
 
 def _hits_at(place: Box, hits: list[Glance], patience: Patience) -> int:
-    return sum(any(covered(place, other) >= patience.place_overlap for other in glance.places) for glance in hits)
+    return sum(_together(place, glance.places, patience) for glance in hits)
+
+
+def _together(place: Box, others: tuple[Box, ...], patience: Patience) -> bool:
+    return any(covered(place, other) >= patience.place_overlap for other in others)
 
 
 def _places(answer: Answer, patience: Patience) -> tuple[Box, ...]:

@@ -68,9 +68,10 @@ class Switch:
 
 @dataclass(frozen=True)
 class Text:
-    """A setting that is one line of text of at most ``longest`` characters."""
+    """A setting that is one line of text of at most ``longest`` characters, of ASCII alone where it goes into a header."""
 
     longest: int
+    ascii: bool = False
 
     def check(self, name: str, value: object) -> str:
         """Return ``value`` without surrounding blanks; raise :class:`SettingRefused`."""
@@ -78,6 +79,10 @@ class Text:
             return ""
         if not isinstance(value, str) or len(value) > self.longest or not value.isprintable():
             raise SettingRefused(name, f"{name} must be one line of at most {self.longest} characters")
+        if self.ascii and not value.isascii():
+            raise SettingRefused(
+                name, f"{name} must hold plain letters, digits and signs; was it copied with typographic quotes?"
+            )
         return value.strip()
 
 
@@ -134,12 +139,14 @@ class Settings:
     certificate: str = _setting(
         "", Text(1000), "Path of a CA certificate (PEM) to verify the server with; empty: the system's own."
     )
-    token: str = _setting("", Text(500), "Bearer token of this printer; kept on the server side of OctoPrint, never shown again.")
+    token: str = _setting(
+        "", Text(500, ascii=True), "Bearer token of this printer, never shown again. Without TLS it travels readable."
+    )
     model: str = _setting("spaghetti", Text(100), "Name of the model on the server.")
     deadline: float = _setting(5.0, Number(0.5, 30.0, "s"), "A picture that has no answer after this time is given up.")
     camera: str = _setting("", Text(200), "Name of the OctoPrint webcam; empty: the one OctoPrint takes snapshots with.")
     interval: float = _setting(5.0, Number(0.5, 60.0, "s"), "Time between two pictures of a calm print.")
-    suspect_interval: float = _setting(2.0, Number(0.5, 60.0, "s"), "Time between two pictures while a failure is suspected.")
+    suspect_interval: float = _setting(2.0, Number(0.5, 10.0, "s"), "Time between two pictures while a failure is suspected.")
     warm_up: float = _setting(20.0, Number(0.0, 600.0, "s"), "Nothing is judged until this long after extrusion began.")
     action: str = _setting("pause", Choice(("pause", "notify")), "What a sustained failure does: pause the print, or only tell.")
     local_model: str = _setting("", Text(1000), "Path of an ONNX model for the local detector; empty: the one shipped.")

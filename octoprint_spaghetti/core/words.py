@@ -151,7 +151,7 @@ class Status:
     muted: bool = False
 
     def as_json(self) -> dict[str, Any]:
-        """Return the status as plain JSON types; ``since`` of the protection stays with the caller's clock."""
+        """Return the status for a browser as plain JSON types, without clocks and without paths of this computer."""
         return {
             "verdict": self.verdict.value,
             "protection": {"level": self.protection.level.value, "reason": self.protection.reason},
@@ -166,7 +166,6 @@ class Status:
             "answers": self.answers,
             "timings_ms": {step: round(ms, 1) for step, ms in self.timings_ms},
             "incident": self.incident,
-            "incident_folder": self.incident_folder,
             "printer_state": self.printer_state,
             "picture_number": self.picture_number,
             "coverage": self.coverage,

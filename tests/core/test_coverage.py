@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from octoprint_spaghetti.core.coverage import Coverage
+from octoprint_spaghetti.core.coverage import MOST_CAUSES, Coverage
 
 
 @pytest.mark.parametrize(
@@ -30,3 +30,12 @@ def test_losses_are_added_up_by_their_cause_and_told_longest_first() -> None:
     for seconds, why in ((60.0, ""), (120.0, "Dark."), (600.0, "No server."), (120.0, "Dark."), (60.0, "")):
         coverage = coverage.add(seconds, why)
     assert coverage.sentence() == "Protected 12 % of 16 min; 10 min: No server.; 4 min: Dark."
+
+
+def test_a_camera_that_finds_ever_new_words_does_not_make_the_sentence_endless() -> None:
+    """A few causes are told apart, the rest is "other reasons"."""
+    coverage = Coverage()
+    for number in range(1000):
+        coverage = coverage.add(1.0, f"Error {number}.")
+    assert len(coverage.lost_s) == MOST_CAUSES + 1
+    assert coverage.sentence().startswith("Protected 0 % of 16 min; 16 min: other reasons")

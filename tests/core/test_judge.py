@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 
 import pytest
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 from octoprint_spaghetti.core import judge
 from octoprint_spaghetti.core.geometry import Box
 from octoprint_spaghetti.core.judge import Belief, Patience
-from octoprint_spaghetti.core.words import Sighting, Verdict
+from octoprint_spaghetti.core.words import Answer, Sighting, Verdict
 from octoprint_spaghetti.testing import answer
 
 PATIENCE = Patience()
@@ -180,6 +181,36 @@ def test_a_failure_beside_a_false_alarm_is_still_one(box: Box) -> None:
     """Forgiving one place does not blind the judge for another, or for a tangle that grows out of it."""
     belief = judge.false_alarm(see(printing(), TANGLE, FIRST_JUDGED, 60.0), PATIENCE)
     assert see(belief, box, 200.0, 60.0).verdict is Verdict.FAILING
+
+
+def both(first: Box, second: Box, confidence: float) -> Answer:
+    """Return a sure answer whose strongest box is the first."""
+    one, other = answer(0.95, box=first), answer(confidence, box=second)
+    return dataclasses.replace(one, detections=(*one.detections, *other.detections))
+
+
+def test_a_forgiven_place_does_not_hide_another() -> None:
+    """A cable that was called a false alarm stays the strongest box; the tangle beside it fails the print all the same."""
+    belief = judge.false_alarm(see(printing(), TANGLE, FIRST_JUDGED, 60.0), PATIENCE)
+    for number in range(60):
+        belief = judge.advance(belief, Sighting(200.0 + 2.0 * number, both(TANGLE, ELSEWHERE, 0.9)), PATIENCE)
+    assert belief.verdict is Verdict.FAILING
+
+
+def test_a_faint_box_around_everything_does_not_forgive_everything() -> None:
+    """Only the place that was the alarm is forgiven, not what else was seen, and not the whole picture."""
+    belief = printing()
+    for number in range(30):
+        seen = Sighting(FIRST_JUDGED + 2.0 * number, both(TANGLE, Box(0.0, 0.0, 1.0, 1.0), 0.25))
+        belief = judge.advance(belief, seen, PATIENCE)
+    belief = judge.false_alarm(belief, PATIENCE)
+    assert see(belief, ELSEWHERE, 200.0, 60.0).verdict is Verdict.FAILING
+
+
+def test_a_small_tangle_in_a_large_forgiven_place_is_another_thing() -> None:
+    """A lattice that filled the picture was forgiven; a small knot in front of it was not."""
+    belief = judge.false_alarm(see(printing(), Box(0.0, 0.0, 1.0, 1.0), FIRST_JUDGED, 60.0), PATIENCE)
+    assert see(belief, TANGLE, 200.0, 60.0).verdict is Verdict.FAILING
 
 
 def test_a_muted_print_is_judged_and_left_alone() -> None:

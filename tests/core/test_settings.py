@@ -45,6 +45,8 @@ def test_the_defaults_are_plain_json() -> None:
         pytest.param("servers", [f"host{n}:1" for n in range(9)], "at most 4", id="too many servers"),
         pytest.param("servers", 7, "list of addresses", id="a number for a list"),
         pytest.param("token", "two\nlines", "one line", id="a token of two lines"),
+        pytest.param("token", "\u201csecret\u201d", "typographic quotes", id="a token copied from a letter"),
+        pytest.param("suspect_interval", 60, "from 0.5 to 10 s", id="too slow to see five frames in a minute"),
         pytest.param("nonsense", 1, "no setting named", id="an unknown name"),
     ],
 )

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 from demo.gcode import print_lasting
 from demo.octoprint_server import OctoPrintServer
-from demo.webcam import Webcam
+from demo.webcam import Mode, Webcam
 from inference_server.model_files import default_model
 from inference_server.repository import assemble
 from inference_server.triton import TritonMissing, TritonServer, find_triton
@@ -110,14 +111,20 @@ def octoprint_server(version: str, camera: Webcam, triton: TritonServer, base: P
 @pytest.fixture
 def printing(octoprint: OctoPrintServer, camera: Webcam) -> Iterator[OctoPrintServer]:
     """Return OctoPrint while it prints and the plugin watches; the job is cancelled afterwards, the camera healed."""
-    yield from print_something(octoprint)
-    camera.mode = "ok"  # type: ignore[assignment]
+    try:
+        with a_print(octoprint):
+            yield octoprint
+    finally:
+        camera.mode = Mode.OK
 
 
-def print_something(octoprint: OctoPrintServer) -> Iterator[OctoPrintServer]:
-    """Print until the test is over."""
+@contextmanager
+def a_print(octoprint: OctoPrintServer) -> Iterator[None]:
+    """Print something, watched, and cancel it whatever happens."""
     octoprint.upload_and_print("test.gcode", print_lasting(minutes=30))
-    eventually(lambda: octoprint.plugin_status()["answers"] > 0, 30.0, "an answer about the running print")
-    yield octoprint
-    octoprint.job("cancel")
-    eventually(lambda: octoprint.printer_state() == "Operational", 30.0, "the end of the cancelled job")
+    try:
+        eventually(lambda: octoprint.plugin_status()["answers"] > 0, 30.0, "an answer about the running print")
+        yield
+    finally:
+        octoprint.job("cancel")
+        eventually(lambda: octoprint.printer_state() == "Operational", 30.0, "the end of the cancelled job")

@@ -15,7 +15,7 @@ from demo.gcode import print_lasting
 from demo.octoprint_server import OctoPrintError, OctoPrintServer
 from demo.webcam import Mode, Webcam
 from inference_server.triton import TritonServer, free_port
-from tests.e2e.conftest import eventually, print_something
+from tests.e2e.conftest import a_print, eventually
 
 #: What OctoPrint's API may take while a fault is on; it takes about 10 ms, and a blocked event loop seconds.
 ANSWERS_WITHIN_S = 1.0
@@ -70,9 +70,9 @@ def assert_watched_and_untouched(octoprint: OctoPrintServer) -> None:
 def test_it_loads_watches_and_says_so(any_octoprint: OctoPrintServer) -> None:
     """In each OctoPrint version: off when idle, remote protection and answers while printing, off after the job."""
     assert any_octoprint.plugin_status()["verdict"] == "off"
-    for octoprint in print_something(any_octoprint):
-        assert_watched_and_untouched(octoprint)
-        frame = octoprint.api("GET", "/plugin/spaghetti/frame.jpg")
+    with a_print(any_octoprint):
+        assert_watched_and_untouched(any_octoprint)
+        frame = any_octoprint.api("GET", "/plugin/spaghetti/frame.jpg")
         assert frame.headers["Content-Type"] == "image/jpeg"
         assert frame.content[:2] == b"\xff\xd8"
     eventually(lambda: any_octoprint.plugin_status()["verdict"] == "off", 20.0, "the end of the watch")
@@ -166,12 +166,12 @@ def test_triton_killed_and_restarted_in_mid_print(
 ) -> None:
     """The status says that nothing answers; when Triton is back the same print is watched again, by itself."""
     save(octoprint, transport=transport)
-    for printing in print_something(octoprint):
+    with a_print(octoprint):
         own_server.stop()
         eventually(lambda: "No inference server answers" in sentence(octoprint), 20.0, "the sentence about the dead server")
-        assert_quick(printing)
+        assert_quick(octoprint)
         start_triton(own_server.addresses.grpc_port)
-        assert_watched_and_untouched(printing)
+        assert_watched_and_untouched(octoprint)
 
 
 def test_triton_down_at_the_start(
@@ -211,13 +211,15 @@ def test_a_print_can_be_muted(printing: OctoPrintServer) -> None:
         printing.api("POST", "/plugin/spaghetti/mute", json={"on": "yes"})
 
 
-def test_a_false_alarm_lets_a_paused_print_go_on(printing: OctoPrintServer) -> None:
-    """One call forgives and resumes; the print is watched again."""
+def test_a_false_alarm_leaves_a_pause_of_somebody_else_alone(printing: OctoPrintServer) -> None:
+    """A print that its owner paused, for a filament change say, is not set going by our button."""
     printing.job("pause", "pause")
     eventually(lambda: printing.printer_state() == "Paused", 30.0, "the pause")
     printing.api("POST", "/plugin/spaghetti/false_alarm", json={})
+    time.sleep(2.0)
+    assert printing.printer_state() == "Paused"
+    printing.job("pause", "resume")
     eventually(lambda: printing.printer_state() == "Printing", 30.0, "the print going on")
-    assert_watched_and_untouched(printing)
 
 
 def test_settings_that_cannot_be_are_not_stored(octoprint: OctoPrintServer) -> None:

@@ -7,7 +7,9 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 
+import grpc
 import pytest
 import tritonclient.grpc as independent
 from tritonclient.grpc import service_pb2
@@ -232,6 +234,32 @@ def test_the_next_server_answers_the_same_frame(triton: TritonServer, transport:
             assert detector.look(frame(seed)).detector.endswith(triton.target)
     finally:
         detector.close()
+
+
+def test_a_server_without_streams_costs_one_frame_and_not_every_second(triton: TritonServer) -> None:
+    """UNIMPLEMENTED on the stream is remembered: from then on each frame is a single call, answered at once."""
+    forwarded = grpc.insecure_channel(triton.target)
+    infer = forwarded.unary_unary("/inference.GRPCInferenceService/ModelInfer")
+
+    class UnaryOnly(grpc.GenericRpcHandler):
+        def service(self, details: grpc.HandlerCallDetails) -> grpc.RpcMethodHandler | None:
+            if not details.method.endswith("/ModelInfer"):
+                return None
+            return grpc.unary_unary_rpc_method_handler(lambda request, context: infer(request, timeout=5.0))
+
+    server = grpc.server(ThreadPoolExecutor(2), handlers=(UnaryOnly(),))
+    port = server.add_insecure_port("127.0.0.1:0")
+    server.start()
+    detector = TritonDetector(Settings(servers=(f"127.0.0.1:{port}",), transport="stream"))
+    try:
+        started = time.monotonic()
+        for seed in range(6):
+            detector.look(frame(seed))
+        assert time.monotonic() - started < 4.0  # one wait for a dead stream would take 4 s
+    finally:
+        detector.close()
+        server.stop(0)
+        forwarded.close()
 
 
 def test_hanging_up_leaves_no_thread(triton: TritonServer, transport: str) -> None:

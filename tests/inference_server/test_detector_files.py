@@ -53,3 +53,19 @@ def test_what_is_no_model_is_refused_in_words(tmp_path):
     (tmp_path / "text.onnx").write_text("not a model")
     with pytest.raises(BadModel, match="cannot be loaded"):
         OnnxDetector(tmp_path / "text.onnx")
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_the_shipped_model_tells_a_rendered_failure_from_a_rendered_print(seed):
+    """On pictures that it never saw, the score rises above one half only when loose filament lies there, and a box shows where."""
+    pytest.importorskip("onnxruntime")
+    from inference_server.onnx_detector import OnnxDetector
+    from inference_server.pixels import prepare
+    from inference_server.scene import Scene
+
+    detector, scene = OnnxDetector(default_model()), Scene(seed, frames=60, failure_at=20)
+    good, failed = (detector.look(prepare(scene.jpeg(frame))) for frame in (15, 55))
+    assert good.frame_score < 0.5 < failed.frame_score
+    left, top, right, bottom = scene.tangle_box(55)
+    x, y = (failed.boxes[0, :2] + failed.boxes[0, 2:]) / 2
+    assert left < x < right and top < y < bottom

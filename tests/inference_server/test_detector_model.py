@@ -159,7 +159,7 @@ def test_one_tangle_is_one_box():
 def test_a_frame_that_looks_good_lowers_its_boxes():
     """A box's confidence is the geometric mean of its peak and its frame."""
     _, sure, *_ = served([(20, 20, 3.0)], frame=4.0)(BLACK, WHOLE)
-    _, unsure, *_ = served([(20, 20, 3.0)], frame=-4.0)(BLACK, WHOLE)
+    _, unsure, *_ = served([(20, 20, 3.0)], frame=-8.0)(BLACK, WHOLE)
     assert unsure[0, 0] < 0.3 * sure[0, 0]
 
 

@@ -7,11 +7,12 @@ from dataclasses import dataclass, field
 import pytest
 
 from octoprint_spaghetti.core.errors import CameraUnreachable, DetectorMissing, PrinterError, ServerUnreachable
+from octoprint_spaghetti.core.pausing import ATTEMPTS, PATIENCE_S
 from octoprint_spaghetti.core.settings import Settings
-from octoprint_spaghetti.core.words import Notice, NoticeKind, ProtectionLevel, Scene, Status, Verdict
+from octoprint_spaghetti.core.words import Answer, Frame, Notice, NoticeKind, ProtectionLevel, Scene, Status, Verdict
 from octoprint_spaghetti.ports import Parts
 from octoprint_spaghetti.testing import PLAIN_SCENE, FakeCamera, FakeClock, FakeDetector, FakeIncidents, FakePrinter, FakeTraces
-from octoprint_spaghetti.watch import EXHIBIT_BYTES, FROZEN_AFTER_S, PAUSE_ATTEMPTS, PAUSE_PATIENCE_S, Watch
+from octoprint_spaghetti.watch import EXHIBIT_BYTES, FROZEN_AFTER_S, Watch
 
 SETTINGS = Settings(interval=5.0, suspect_interval=2.0, warm_up=20.0)
 
@@ -121,13 +122,136 @@ def test_after_a_resume_the_same_tangle_does_not_pause_again_at_once(bench: Benc
     assert bench.watch.status.answers > 100
 
 
-def test_a_false_alarm_is_noted_in_the_incident(bench: Bench) -> None:
-    """The owner's word is kept beside the evidence, and the belief starts afresh."""
+def test_a_false_alarm_undoes_our_pause_and_is_noted(bench: Bench) -> None:
+    """The owner's word is kept beside the evidence, the belief starts afresh, and the print goes on."""
     test_a_failing_print_is_paused_once_with_its_evidence(bench)
     bench.watch.false_alarm()
     bench.watch.report()
+    assert bench.printer.resumes == 1
     assert bench.incidents.notes[-1] == (bench.watch.status.incident, "false_alarm")
     assert bench.watch.status.evidence == 0.0
+
+
+def test_a_false_alarm_undoes_a_pause_that_is_still_on_its_way(bench: Bench) -> None:
+    """Called while OctoPrint is pausing: no further order, no notice of a pause, and the print goes on once it has paused."""
+    bench.print()
+    bench.run(60.0)
+    bench.detector.score = 0.95
+    bench.run(50.0)
+    bench.printer.printer_state = "PAUSING"
+    bench.watch.false_alarm()
+    bench.run(2 * PATIENCE_S)
+    bench.printer.printer_state = "PAUSED"
+    bench.watch.paused()
+    assert (bench.printer.pauses, bench.printer.resumes) == (1, 1)
+    assert bench.kinds() == [NoticeKind.FAILURE]
+
+
+def test_a_false_alarm_leaves_a_pause_of_somebody_else_alone(bench: Bench) -> None:
+    """Forgiving a place does not set a print going that its owner paused, now or later."""
+    bench.print()
+    bench.run(60.0)
+    bench.watch.false_alarm()
+    bench.run(30.0)
+    bench.printer.printer_state = "PAUSED"
+    bench.watch.paused()
+    bench.watch.false_alarm()
+    assert bench.printer.resumes == 0
+
+
+@pytest.mark.parametrize("answer", ["mute", "notify only"])
+def test_no_pause_is_ordered_again_once_the_owner_has_answered(bench: Bench, answer: str) -> None:
+    """Muted, or set to tell only, while an order is waited for: it is not repeated."""
+    bench.print()
+    bench.run(60.0)
+    bench.detector.score = 0.95
+    bench.run(50.0)
+    if answer == "mute":
+        bench.watch.mute(True)
+    else:
+        bench.watch.configure(Settings(action="notify"))
+    bench.run(5 * PATIENCE_S)
+    assert bench.printer.pauses == 1
+    assert NoticeKind.PAUSE_FAILED not in bench.kinds()
+
+
+def test_a_printer_that_is_pausing_is_believed(bench: Bench) -> None:
+    """A heater that is waited for takes minutes: no second order, no alarm, and PAUSED is said when it comes."""
+    bench.print()
+    bench.run(60.0)
+    bench.detector.score = 0.95
+    bench.run(50.0)
+    bench.printer.printer_state = "PAUSING"
+    bench.run(4 * PATIENCE_S)
+    bench.printer.printer_state = "PAUSED"
+    bench.watch.paused()
+    assert bench.printer.pauses == 1
+    assert bench.kinds() == [NoticeKind.FAILURE, NoticeKind.PAUSED]
+
+
+@pytest.mark.parametrize("state", ["CANCELLING", "FINISHING", "PAUSING", "PAUSED", "OPERATIONAL", "ERROR"])
+def test_a_printer_that_does_not_print_is_not_paused(bench: Bench, state: str) -> None:
+    """The state may have changed while a picture was looked at; then nothing is ordered and nothing told."""
+    bench.print()
+    bench.run(60.0)
+    bench.detector.score = 0.95
+    original = bench.detector.look
+
+    def look(frame: Frame) -> Answer:
+        bench.printer.printer_state = state
+        return original(frame)
+
+    bench.run(20.0)
+    bench.detector.look = look  # type: ignore[method-assign]
+    bench.run(60.0)
+    assert (bench.printer.pauses, bench.notices) == (0, [])
+
+
+def test_nothing_is_ordered_before_the_news_are_heard(bench: Bench) -> None:
+    """While events wait (another job may have begun) a failing frame orders nothing; once they are heard, it does."""
+    bench.print()
+    bench.run(60.0)
+    bench.watch.outdated = lambda: True
+    bench.detector.score = 0.95
+    bench.run(60.0)
+    assert bench.printer.pauses == 0
+    bench.watch.outdated = lambda: False
+    bench.run(5.0)
+    assert bench.printer.pauses == 1
+
+
+def test_a_night_between_pause_and_resume_does_not_use_up_the_cooldown(bench: Bench) -> None:
+    """Paused at night and resumed in the morning, the same tangle does not pause the print a minute later."""
+    test_a_failing_print_is_paused_once_with_its_evidence(bench)
+    bench.run(8 * 3600.0)
+    bench.printer.printer_state = "PRINTING"
+    bench.watch.resumed(bench.clock())
+    bench.run(800.0)
+    assert bench.printer.pauses == 1
+
+
+@pytest.mark.parametrize("interval", [0.5, 5.0, 15.0, 30.0, 60.0])
+@pytest.mark.parametrize("suspect_interval", [0.5, 2.0, 10.0])
+def test_with_any_interval_a_certain_failure_is_paused(interval: float, suspect_interval: float) -> None:
+    """No setting that is allowed makes the watch harmless: at the slowest the pause comes within four minutes."""
+    bench = Bench(settings=Settings(interval=interval, suspect_interval=suspect_interval))
+    bench.print()
+    bench.run(60.0)
+    bench.detector.score = 0.95
+    bench.run(240.0)
+    assert bench.printer.pauses >= 1
+
+
+def test_an_error_that_nobody_could_name_does_not_look_like_watching(bench: Bench) -> None:
+    """A part that raises something foreign for minutes is blindness, and is told."""
+    bench.print()
+    bench.run(60.0)
+    for _ in range(10):
+        bench.clock.forward(5.0)
+        bench.watch.stumbled("The watch met an unexpected error.")
+    assert bench.watch.status.verdict is Verdict.BLIND
+    assert bench.watch.status.protection.level is ProtectionLevel.UNPROTECTED
+    assert bench.kinds() == [NoticeKind.BLIND]
 
 
 def test_a_muted_print_is_not_paused(bench: Bench) -> None:
@@ -272,8 +396,8 @@ def test_a_pause_that_does_not_happen_is_ordered_again_and_then_told_loudly(benc
     bench.print()
     bench.run(60.0)
     bench.detector.score = 0.95
-    bench.run(60.0 + (PAUSE_ATTEMPTS + 1) * PAUSE_PATIENCE_S)
-    assert bench.printer.pauses == PAUSE_ATTEMPTS
+    bench.run(60.0 + (ATTEMPTS + 1) * PATIENCE_S)
+    assert bench.printer.pauses == ATTEMPTS
     assert bench.kinds() == [NoticeKind.FAILURE, NoticeKind.PAUSE_FAILED]
     assert "DID NOT PAUSE" in bench.notices[-1].sentence
 

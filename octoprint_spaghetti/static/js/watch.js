@@ -14,7 +14,8 @@ $(function () {
         suspect: {word: gettext("Suspect"), icon: "fas fa-circle-question"},
         failing: {word: gettext("Failing"), icon: "fas fa-triangle-exclamation"},
         blind: {word: gettext("Blind"), icon: "fas fa-video-slash"},
-        unprotected: {word: gettext("Unprotected"), icon: "fas fa-link-slash"}
+        unprotected: {word: gettext("Unprotected"), icon: "fas fa-link-slash"},
+        muted: {word: gettext("Muted"), icon: "fas fa-bell-slash"}
     });
 
     const protections = () => ({
@@ -55,12 +56,16 @@ $(function () {
     const percent = (fraction) => Math.min(100, Math.max(0, 100 * fraction)).toFixed(1) + "%";
     const decimal = (number) => (number === null || number === undefined ? "–" : number.toFixed(2));
 
-    // How an incident ended, from the states that were noted in it.
+    const ends = () => ({
+        acted: {text: gettext("paused"), style: "label-warning"},
+        failed: {text: gettext("did not pause"), style: "label-important"},
+        false_alarm: {text: gettext("false alarm"), style: "label-success"}
+    });
+
+    // How an incident ended, from the last of the states that were noted in it.
     const outcome = (incident) => {
-        const states = (incident.states || []).map((one) => one.state);
-        if (states.includes("false_alarm")) return {text: gettext("false alarm"), style: "label-success"};
-        if (states.includes("failed")) return {text: gettext("did not pause"), style: "label-important"};
-        if (states.includes("acted")) return {text: gettext("paused"), style: "label-warning"};
+        const last = (incident.states || []).map((one) => one.state).filter((state) => state in ends()).pop();
+        if (last) return ends()[last];
         if (incident.action === "notify") return {text: gettext("told only"), style: "label-info"};
         return {text: gettext("pause ordered"), style: "label-warning"};
     };
@@ -122,7 +127,8 @@ $(function () {
         self.state = ko.pureComputed(() => {
             const status = self.status();
             const calm = ["warming_up", "watching"].includes(status.verdict);
-            return calm && status.protection.level === "unprotected" ? "unprotected" : status.verdict;
+            if (calm && status.protection.level === "unprotected") return "unprotected";
+            return status.muted && calm ? "muted" : status.verdict;
         });
         self.lamp = ko.pureComputed(() => LAMPS[self.state()] || LAMPS.off);
         self.lampClass = ko.pureComputed(() => "spaghetti_lamp spaghetti_is_" + self.state());
