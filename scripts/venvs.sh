@@ -34,8 +34,8 @@ one_at_a_time() {
 in_venv() {
   name=$1 stamp=$2
   shift 2
-  if [ ! -x ".venv/$name/bin/python" ]; then
-    "$(need_python)" -m venv ".venv/$name" || return 1
+  if [ ! -x ".venv/$name/bin/pip" ]; then # the last thing that venv makes
+    "$(need_python)" -m venv --clear ".venv/$name" || return 1
   fi
   [ "$(cat ".venv/$name/stamp" 2>/dev/null)" = "$stamp" ] && return
   "$@" || return 1
@@ -78,7 +78,7 @@ install_with_triton() {
 
 # test_venv: everything the tests and linters need, with this checkout as an editable install, in .venv/test.
 test_venv() {
-  in_venv test "$(cksum <pyproject.toml)" install_tests
+  in_venv test "$(cksum <pyproject.toml) ${SPAGHETTI_WITHOUT_TORCH-}" install_tests
 }
 
 install_tests() {

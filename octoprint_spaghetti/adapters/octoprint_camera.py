@@ -18,6 +18,8 @@ from octoprint_spaghetti.core.words import Frame
 #: OctoPrint's camera plugins read with a time-out per read, not in total; this bounds the total. The reads happen on a thread
 #: of their own, because a camera that trickles below 1 kB a read gives nothing back to look at the clock for a minute and more.
 WHOLE_PICTURE_S = 6.0
+#: Reads that may be stuck at the same time; the next snapshot gets a fresh one, for the camera may be well again.
+MOST_READERS = 3
 #: Bound on the wait for such a thread when the camera is let go; its socket's own time-out ends it.
 _JOIN_S = 0.2
 
@@ -29,7 +31,7 @@ class OctoPrintCamera:
         """Choose the webcam called ``name``, or OctoPrint's own snapshot camera when it is empty."""
         self._name = name
         self._monotonic = monotonic
-        self._reader: threading.Thread | None = None
+        self._readers: list[threading.Thread] = []
 
     def capture(self) -> Frame:
         """Return one picture; blocks for ``WHOLE_PICTURE_S`` at most.
@@ -52,14 +54,15 @@ class OctoPrintCamera:
         return Frame(check_jpeg(jpeg), captured_at, camera.config.name)
 
     def close(self) -> None:
-        """Wait a moment for a read that is still under way; it is a daemon, and its own time-out ends it."""
-        if self._reader is not None:
-            self._reader.join(_JOIN_S)
+        """Wait a moment for reads that are still under way; they are daemons, and their own time-outs end them."""
+        for reader in self._readers:
+            reader.join(_JOIN_S)
 
     def _read(self, camera: Any, end: float) -> bytes:
         """Return the bytes of one snapshot, read on a thread of its own; raises :class:`CameraError` when the time is up."""
-        if self._reader is not None and self._reader.is_alive():
-            raise CameraTooSlow(_TOO_SLOW)  # the last snapshot is still on its way
+        self._readers = [reader for reader in self._readers if reader.is_alive()]
+        if len(self._readers) >= MOST_READERS:
+            raise CameraTooSlow(_TOO_SLOW)
         results: queue.SimpleQueue[bytes | CameraError] = queue.SimpleQueue()
 
         def read() -> None:
@@ -68,8 +71,9 @@ class OctoPrintCamera:
             except CameraError as error:
                 results.put(error)
 
-        self._reader = threading.Thread(target=read, name="spaghetti-camera", daemon=True)
-        self._reader.start()
+        reader = threading.Thread(target=read, name="spaghetti-camera", daemon=True)
+        self._readers.append(reader)
+        reader.start()
         try:
             result = results.get(timeout=max(0.0, end - self._monotonic()))
         except queue.Empty:
