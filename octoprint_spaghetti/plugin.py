@@ -196,5 +196,7 @@ class SpaghettiPlugin(
         self._send({"type": "notice", "kind": str(notice.kind), "sentence": notice.sentence, "incident": notice.incident})
         self._event_bus.fire(f"plugin_spaghetti_{notice.kind}", {"sentence": notice.sentence, "incident": notice.incident})
 
-    def _send(self, message: dict[str, Any], permission: Any = Permissions.PLUGIN_SPAGHETTI_VIEW) -> None:
-        self._plugin_manager.send_plugin_message(self._identifier, message, permissions=[permission])
+    def _send(self, message: dict[str, Any], permission: Any = None) -> None:
+        # Looked up here and not in the signature: our own permissions exist only once OctoPrint has registered them.
+        needed = permission or Permissions.PLUGIN_SPAGHETTI_VIEW
+        self._plugin_manager.send_plugin_message(self._identifier, message, permissions=[needed])

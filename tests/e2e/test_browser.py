@@ -221,6 +221,16 @@ def test_the_tab_shows_the_picture_the_evidence_and_who_looks(
     expect(page.tab.get_by_role("meter")).to_have_attribute("aria-label", re.compile("suspect at 0.30, failing at 0.55"))
 
 
+def test_a_print_is_muted_and_unmuted_by_a_button(page: OctoPrintPage, printing: OctoPrintServer) -> None:
+    """A muted print is not watched over as others are, so the lamp says Muted; the same button takes it back."""
+    page.show_tab()
+    page.tab.get_by_role("button", name="Mute for this print").click()
+    expect(page.lamp).to_contain_text("Muted", timeout=NEXT_STATUS_MS)
+    page.tab.get_by_role("button", name="Act on this print again").click()
+    expect(page.lamp).to_contain_text("Watching", timeout=NEXT_STATUS_MS)
+    expect(page.tab.get_by_role("button", name="False alarm")).to_be_hidden()
+
+
 def test_pictures_are_loaded_only_while_the_tab_is_shown(page: OctoPrintPage, printing: OctoPrintServer) -> None:
     """Status goes on in the lamp, but no picture crosses the network for a tab that nobody sees."""
     page.show_tab("temp")

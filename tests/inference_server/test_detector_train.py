@@ -164,6 +164,12 @@ def test_training_runs_stops_and_goes_on(data, tmp_path):
     assert [line["step"] for line in lines] == [2, 4]
     assert json.loads((tmp_path / "run" / "config.json").read_text())["data_sha256"]
     assert (tmp_path / "run" / "curves.png").stat().st_size > 1000
+    from inference_server.detector.blend import blend
+
+    last, best = (torch.load(tmp_path / "run" / name, weights_only=True)["weights"] for name in ("last.pt", "best.pt"))
+    mixed = blend([tmp_path / "run" / "last.pt", tmp_path / "run" / "best.pt"])["weights"]
+    name = "peak_head.weight"
+    assert torch.allclose(mixed[name], (last[name] + best[name]) / 2)
     found = calibrate(tmp_path / "run" / "best.pt", data, size=64)
     detector, calibration, _ = load(tmp_path / "run" / "best.pt")
     assert calibration == found and not detector.training
