@@ -72,8 +72,8 @@ class SpaghettiPlugin(
         if self.watcher is None:
             return
         if event == Events.PRINT_STARTED:
-            self._awaiting_extrusion = True
             self.watcher.print_started()
+            self._awaiting_extrusion = True  # only now: a move noticed earlier would be of no job the watcher knows
         elif event == Events.PRINT_PAUSED:
             self.watcher.print_paused()
         elif event == Events.PRINT_RESUMED:
