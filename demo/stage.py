@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 #: Rate of pictures while a failure is suspected, s; the plugin's default, never slower than a calm print's.
 _SUSPECT_INTERVAL_S = 2.0
-_SIGNALS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
+_SIGNALS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT") if hasattr(signal, name)]
 
 
 @dataclass(frozen=True)

@@ -121,9 +121,10 @@ class TritonServer:
         """Start the process and return at once; it is the head of a process group of its own."""
         if self._process is not None:
             raise TritonFailed(f"this Triton was started already (process {self._process.pid})")
-        self._work = tempfile.TemporaryDirectory(prefix="spaghetti-triton-")
+        self._work = tempfile.TemporaryDirectory(prefix="spaghetti-triton-", dir=_folder_without_spaces())
+        repository = _path_without_spaces(self.repository.absolute(), Path(self._work.name))
         backends = self.binary.lay_out_backends(Path(self._work.name))
-        command = command_line(self.binary.path, self._name, self.repository, backends, self.profile, self.addresses)
+        command = command_line(self.binary.path, self._name, repository, backends, self.profile, self.addresses)
         self.log.parent.mkdir(parents=True, exist_ok=True)
         with self.log.open("wb") as log:
             self._process = subprocess.Popen(
@@ -234,6 +235,20 @@ def command_line(binary: Path, name: str, repository: Path, backends: Path, prof
         options["model-config-name"] = profile
     # The configurations are complete; letting Triton ask the models again would start every Python model twice.
     return [str(binary), "--disable-auto-complete-config", *(f"--{name}={value}" for name, value in options.items())]
+
+
+def _folder_without_spaces() -> str | None:
+    """Return a folder for temporary files when the usual one has a space in its name; see :func:`_path_without_spaces`."""
+    return "/tmp" if any(character.isspace() for character in tempfile.gettempdir()) else None
+
+
+def _path_without_spaces(path: Path, work: Path) -> Path:
+    """Return ``path``, or a link to it in ``work``: Triton's Python stubs get paths unquoted and die of a space in one."""
+    if not any(character.isspace() for character in str(path)):
+        return path
+    link = work / "models"
+    link.symlink_to(path)
+    return link
 
 
 def free_port(host: str) -> int:

@@ -15,6 +15,8 @@ from octoprint_spaghetti.ports import Detector
 
 _JPEG = {".jpg", ".jpeg"}
 _OTHERS = {".png", ".webp", ".bmp"}
+#: Ending of the copies that :func:`write_boxed` makes; they are not looked at again.
+_BOXED = ".boxed.jpg"
 #: Quality of the JPEG that a PNG becomes: nothing that the detector sees is lost (it was trained on qualities from 15 up).
 _QUALITY = 95
 #: Red as the plugin's pages draw it, in OpenCV's order blue, green, red.
@@ -46,9 +48,13 @@ def find_pictures(paths: Iterable[Path]) -> Iterator[Path]:
     """Yield the files among ``paths`` and all pictures below the folders among them, in the order of their names."""
     for path in paths:
         if path.is_dir():
-            yield from sorted(file for file in path.rglob("*") if file.suffix.lower() in _JPEG | _OTHERS and file.is_file())
+            yield from sorted(file for file in path.rglob("*") if _is_picture(file))
         else:
             yield path
+
+
+def _is_picture(file: Path) -> bool:
+    return file.suffix.lower() in _JPEG | _OTHERS and not file.name.endswith(_BOXED) and file.is_file()
 
 
 def check_picture(file: Path, detector: Detector) -> Checked:
@@ -95,8 +101,16 @@ def write_boxed(checked: Checked, folder: Path) -> Path:
         picture, f"frame_score {checked.answer.score:.2f}", (6, rows - 8), cv2.FONT_HERSHEY_SIMPLEX, 0.6, _RED, 2, cv2.LINE_AA
     )
     folder.mkdir(parents=True, exist_ok=True)
-    target = folder / f"{checked.file.stem}.boxed.jpg"
+    target = _free_name(folder, checked.file.name)
     cv2.imwrite(str(target), picture)
+    return target
+
+
+def _free_name(folder: Path, name: str) -> Path:
+    """Return a name that no copy has yet: two folders may hold pictures of the same name."""
+    target, number = folder / f"{name}{_BOXED}", 2
+    while target.exists():
+        target, number = folder / f"{name}.{number}{_BOXED}", number + 1
     return target
 
 

@@ -49,19 +49,24 @@ def check_command(
         detector = _detector(server, model)
     except SpaghettiError as error:
         raise _Unusable(str(error)) from error
-    failed = False
+    looked = failed = 0
     try:
         for file in find_pictures(paths):
             checked = check_picture(file, detector)
-            failed = failed or checked.answer is None
+            looked += checked.answer is not None
+            failed += checked.answer is None
             click.echo(json.dumps(checked.as_json()) if as_json else _line(checked))
             if out is not None and checked.answer is not None:
                 write_boxed(checked, out)
     except SpaghettiError as error:
         raise _Unusable(str(error)) from error
+    except OSError as error:
+        raise _Unusable(f"{out} cannot be written ({error.strerror}).") from error
     finally:
         detector.close()
-    sys.exit(1 if failed else 0)
+    if not looked and not failed:
+        raise _Unusable("There is no picture to look at.")
+    sys.exit(0 if not failed else 1 if looked else 2)
 
 
 @main.command("replay")

@@ -371,3 +371,12 @@ def test_serve_ends_when_triton_dies(served: SimpleNamespace) -> None:
     assert served.process.wait(30) == 1
     assert "Triton stopped by itself" in served.process.stderr.read()
     assert gone(served.said["pid"])
+
+
+def test_a_space_in_the_path_of_the_repository_is_no_matter(tmp_path: Path) -> None:
+    """Triton's Python stubs get paths unquoted; a home folder with a space in its name must serve all the same."""
+    place = tmp_path / "a folder with spaces" / "models"
+    assemble(place, profile="cpu", model=default_model(), cores=1)
+    with TritonServer(place, log=tmp_path / "triton.log") as server:
+        server.wait_ready(60.0)
+        assert server.is_ready()

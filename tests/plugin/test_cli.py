@@ -49,8 +49,23 @@ def test_boxed_copies_are_written_beside_nothing_else(folder: Path, tmp_path_fac
     out = tmp_path_factory.mktemp("boxed")
     before = {file: file.read_bytes() for file in folder.iterdir()}
     assert CliRunner().invoke(main, ["check", str(folder), "--out", str(out)]).exit_code == 0
-    assert sorted(file.name for file in out.iterdir()) == ["0.boxed.jpg", "1.boxed.jpg", "2.boxed.jpg"]
+    assert sorted(file.name for file in out.iterdir()) == ["0.jpg.boxed.jpg", "1.jpg.boxed.jpg", "2.jpg.boxed.jpg"]
     assert before == {file: file.read_bytes() for file in folder.iterdir()}
+
+
+def test_copies_are_never_looked_at_nor_overwritten(folder: Path) -> None:
+    """Run twice into the same folder, it looks at three pictures each time and keeps six copies."""
+    for copies in (3, 6):
+        result = CliRunner().invoke(main, ["check", "--json", str(folder), "--out", str(folder / "boxed")])
+        assert len(result.stdout.splitlines()) == 3
+        assert len(list((folder / "boxed").iterdir())) == copies
+
+
+def test_nothing_to_look_at_is_said(tmp_path: Path) -> None:
+    """An empty folder is not a success."""
+    result = CliRunner().invoke(main, ["check", str(tmp_path)])
+    assert result.exit_code == 2
+    assert "no picture" in result.output
 
 
 @pytest.mark.parametrize(
