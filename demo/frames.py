@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import re
 import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
+
+from octoprint_spaghetti.recordings import frame_number, natural_order
 
 if TYPE_CHECKING:
     from inference_server.scene import Scene
@@ -46,7 +47,7 @@ class FolderFrames:
         """List ``folder``; raises :class:`NoFrames`."""
         if not folder.is_dir():
             raise NoFrames(f"{folder} is not a folder; name one that holds JPEG files in time order")
-        self.paths = sorted((path for path in folder.iterdir() if path.suffix.lower() in _SUFFIXES), key=_natural)
+        self.paths = sorted((path for path in folder.iterdir() if path.suffix.lower() in _SUFFIXES), key=natural_order)
         if not self.paths:
             raise NoFrames(f"{folder} holds no .jpg file; name a folder of JPEG files in time order")
 
@@ -60,8 +61,7 @@ class FolderFrames:
 
     def number(self, position: int) -> int:
         """Return the trailing digits of the file's name, or its place counted from 1 when it has none."""
-        digits = re.search(r"(\d+)$", self.paths[position].stem)
-        return int(digits[1]) if digits else position + 1
+        return frame_number(self.paths[position], position)
 
     def close(self) -> None:
         """Hold nothing, free nothing."""
@@ -122,8 +122,3 @@ class SceneFrames:
             with self._news:
                 self._failure = error
                 self._news.notify_all()
-
-
-def _natural(path: Path) -> list[tuple[int, str]]:
-    """Return a sort key that compares runs of digits by value."""
-    return [(int(part), "") if part.isdigit() else (-1, part) for part in re.split(r"(\d+)", path.name.lower()) if part]

@@ -21,12 +21,12 @@ def sightings(folder: Path, detector: Detector, interval: float) -> tuple[list[t
     A picture that cannot be looked at leaves a gap in time, as it would have in the print.
     """
     frames, problems = [], []
-    for place, file in enumerate(sorted(find_pictures([folder]), key=_natural)):
+    for place, file in enumerate(sorted(find_pictures([folder]), key=natural_order)):
         checked = check_picture(file, detector)
         if checked.answer is None:
             problems.append(checked.problem)
         else:
-            frames.append((_number(file, place), Sighting(place * interval, checked.answer)))
+            frames.append((frame_number(file, place), Sighting(place * interval, checked.answer)))
     return frames, problems
 
 
@@ -50,10 +50,12 @@ def changed_patience(changes: Iterable[str]) -> Patience:
     return dataclasses.replace(Patience(), **values)
 
 
-def _number(file: Path, place: int) -> int:
+def frame_number(file: Path, place: int) -> int:
+    """Return the digits at the end of a file's name as a number, or its ``place`` (from 0) counted from 1 when it has none."""
     digits = re.search(r"(\d+)$", file.stem)
     return int(digits[1]) if digits else place + 1
 
 
-def _natural(file: Path) -> list[tuple[int, str]]:
-    return [(int(part), "") if part.isdigit() else (-1, part) for part in re.split(r"(\d+)", str(file)) if part]
+def natural_order(file: Path) -> list[tuple[int, str]]:
+    """Return a sort key that compares runs of digits by value: ``frame9`` comes before ``frame10``."""
+    return [(int(part), "") if part.isdecimal() else (-1, part) for part in re.split(r"(\d+)", str(file).lower()) if part]
