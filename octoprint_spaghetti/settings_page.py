@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from octoprint_spaghetti.core.settings import Choice, Number, Settings, Text, describe
+from octoprint_spaghetti.core.kinds import Choice, Number, Text
+from octoprint_spaghetti.core.settings import Settings, describe
 
 
 def described_settings() -> dict[str, dict[str, Any]]:

@@ -79,10 +79,15 @@ class Sighting:
     """An answer and the moment it is about: all that the judge gets to know of a frame.
 
     ``at`` is the frame's ``captured_at``. A frame that equals the one before byte for byte makes no sighting.
+    ``layer`` counts from 1 (None: not known), ``position`` is the tool's last commanded x, y, z in mm, ``busy`` why
+    the printer does something else than print just now (``"heating"``, ``"homing"``, ``"filament change"``), or empty.
     """
 
     at: float
     answer: Answer
+    layer: int | None = None
+    position: tuple[float, float, float] | None = None
+    busy: str = ""
 
 
 class Verdict(str, enum.Enum):
