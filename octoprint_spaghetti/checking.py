@@ -48,12 +48,13 @@ def find_pictures(paths: Iterable[Path]) -> Iterator[Path]:
     """Yield the files among ``paths`` and all pictures below the folders among them, in the order of their names."""
     for path in paths:
         if path.is_dir():
-            yield from sorted(file for file in path.rglob("*") if _is_picture(file))
+            yield from sorted(file for file in path.rglob("*") if is_picture(file))
         else:
             yield path
 
 
-def _is_picture(file: Path) -> bool:
+def is_picture(file: Path) -> bool:
+    """Return whether a file is a picture by its name, and no boxed copy."""
     return file.suffix.lower() in _JPEG | _OTHERS and not file.name.endswith(_BOXED) and file.is_file()
 
 

@@ -5,6 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
+from octoprint_spaghetti.core.baseline import Baselines
+from octoprint_spaghetti.core.geometry import Box
+from octoprint_spaghetti.core.policies import PrintEvent
+from octoprint_spaghetti.core.toolhead import Tool
 from octoprint_spaghetti.core.words import Answer, Frame, Incident, ProtectionLevel, Sighting
 
 
@@ -21,10 +25,23 @@ class Camera(Protocol):
 class Detector(Protocol):
     """Looks at pictures."""
 
-    level: ProtectionLevel
+    @property
+    def level(self) -> ProtectionLevel:
+        """Return who looks; it may be another one from look to look."""
 
-    def look(self, frame: Frame) -> Answer:
-        """Return what is seen in the frame; may block until the frame's deadline. Raises :class:`DetectorError`."""
+    @property
+    def why(self) -> str:
+        """Return in a sentence why it is not at its best, or an empty string when it is."""
+
+    @property
+    def earliest_s(self) -> float:
+        """Return the seconds that the next look should be waited for, 0 for none: it keeps to a share of the processor."""
+
+    def look(self, frame: Frame, roi: Box | None = None) -> Answer:
+        """Return what is seen in the frame, or in the region ``roi`` of it; may block until the frame's deadline.
+
+        Raises :class:`DetectorError`.
+        """
 
     def check(self) -> None:
         """Raise the :class:`DetectorError` that says why it could not look, if it could not."""
@@ -41,6 +58,12 @@ class Printer(Protocol):
 
     def job_name(self) -> str:
         """Return the name of the file that prints, or an empty string."""
+
+    def job_key(self) -> str:
+        """Return what tells this version of the file that prints from any other, or an empty string."""
+
+    def tool(self) -> Tool:
+        """Return where the tool is and what the printer is busy with, as far as it is known."""
 
     def pause(self) -> None:
         """Order a pause; returns before it happens. Raises :class:`PrinterError`."""
@@ -68,8 +91,24 @@ class Traces(Protocol):
     def add(self, sighting: Sighting) -> None:
         """Add a sighting. Raises :class:`EvidenceError`, once."""
 
+    def tell(self, event: PrintEvent, at: float) -> None:
+        """Add what happened at monotonic second ``at``. Raises :class:`EvidenceError`, once."""
+
+    def lost(self, why: str, at: float) -> None:
+        """Add that since ``at`` there is no answer, and why. Raises :class:`EvidenceError`, once."""
+
     def end(self) -> None:
         """Close the trace, if one has begun."""
+
+
+class BaselineStore(Protocol):
+    """Keeps what is usual for this printer and its files."""
+
+    def load(self) -> Baselines:
+        """Return what was kept, or nothing known when there is none or it cannot be read."""
+
+    def save(self, baselines: Baselines) -> None:
+        """Keep the baselines. Raises :class:`EvidenceError`."""
 
 
 @dataclass(frozen=True)

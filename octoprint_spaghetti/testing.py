@@ -8,8 +8,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from octoprint_spaghetti.core.baseline import Baselines
 from octoprint_spaghetti.core.errors import CameraError, DetectorError, EvidenceError, PrinterError
 from octoprint_spaghetti.core.geometry import Box
+from octoprint_spaghetti.core.policies import PrintEvent
+from octoprint_spaghetti.core.toolhead import Tool
 from octoprint_spaghetti.core.words import Answer, Detection, Frame, Heatmap, Incident, ProtectionLevel, Scene, Sighting
 
 PLAIN_SCENE = Scene(brightness=0.5, contrast=0.5, sharpness=0.5)
@@ -66,10 +69,12 @@ class FakeDetector:
     trouble: DetectorError | None = None
     scene: Scene = PLAIN_SCENE
     level: ProtectionLevel = ProtectionLevel.REMOTE
+    why: str = ""
+    earliest_s: float = 0.0
     looked: list[Frame] = field(default_factory=list)
     closed: int = 0
 
-    def look(self, frame: Frame) -> Answer:
+    def look(self, frame: Frame, roi: Box | None = None) -> Answer:
         """Remember the frame and answer."""
         self.looked.append(frame)
         if self.trouble is not None:
@@ -92,6 +97,7 @@ class FakePrinter:
 
     printer_state: str = "OPERATIONAL"
     trouble: PrinterError | None = None
+    at: Tool = Tool()
     pauses: int = 0
     resumes: int = 0
 
@@ -102,6 +108,14 @@ class FakePrinter:
     def job_name(self) -> str:
         """Return a name."""
         return "benchy.gcode"
+
+    def job_key(self) -> str:
+        """Return a key."""
+        return "local/benchy.gcode"
+
+    def tool(self) -> Tool:
+        """Return the tool as the test put it."""
+        return self.at
 
     def pause(self) -> None:
         """Count the order."""
@@ -144,6 +158,8 @@ class FakeTraces:
 
     begun: list[str] = field(default_factory=list)
     rows: list[Sighting] = field(default_factory=list)
+    events: list[PrintEvent] = field(default_factory=list)
+    reasons: list[str] = field(default_factory=list)
     ended: int = 0
     full: bool = False
 
@@ -159,6 +175,29 @@ class FakeTraces:
             raise EvidenceError("The trace of this print cannot be written (No space left on device).")
         self.rows.append(sighting)
 
+    def tell(self, event: PrintEvent, at: float) -> None:
+        """Keep the event."""
+        self.events.append(event)
+
+    def lost(self, why: str, at: float) -> None:
+        """Keep the reason."""
+        self.reasons.append(why)
+
     def end(self) -> None:
         """Count it."""
         self.ended += 1
+
+
+@dataclass
+class FakeBaselines:
+    """Keeps baselines in memory."""
+
+    kept: Baselines = Baselines()
+
+    def load(self) -> Baselines:
+        """Return them."""
+        return self.kept
+
+    def save(self, baselines: Baselines) -> None:
+        """Keep them."""
+        self.kept = baselines

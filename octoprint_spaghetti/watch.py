@@ -8,21 +8,23 @@ from __future__ import annotations
 
 import logging
 import time
-from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
+from typing import Any
 
-from octoprint_spaghetti.core import judge, scene_health
-from octoprint_spaghetti.core.coverage import Coverage
-from octoprint_spaghetti.core.errors import CameraError, DetectorError, EvidenceError, PrinterError
-from octoprint_spaghetti.core.judge import Belief, Patience
-from octoprint_spaghetti.core.pausing import PauseOrder, Step, next_step
+from octoprint_spaghetti.core import judge, second_look
+from octoprint_spaghetti.core.belief import Belief
+from octoprint_spaghetti.core.errors import CameraError, DetectorError
+from octoprint_spaghetti.core.explanation import Explanation, explain
+from octoprint_spaghetti.core.jpeg import size_wh
+from octoprint_spaghetti.core.patience import Patience
+from octoprint_spaghetti.core.policies import Opinion, Policy, PrintEvent, SpaghettiPolicy, rules
 from octoprint_spaghetti.core.settings import Settings
+from octoprint_spaghetti.core.shadow import Shadow
 from octoprint_spaghetti.core.words import (
     Answer,
     Exhibit,
     Frame,
-    Incident,
     Notice,
     NoticeKind,
     Protection,
@@ -31,7 +33,11 @@ from octoprint_spaghetti.core.words import (
     Status,
     Verdict,
 )
-from octoprint_spaghetti.ports import Incidents, Parts, Printer, Traces
+from octoprint_spaghetti.core.zones import proposed
+from octoprint_spaghetti.job import Job, bounded
+from octoprint_spaghetti.ports import BaselineStore, Detector, Incidents, Parts, Printer, Traces
+from octoprint_spaghetti.response import Response
+from octoprint_spaghetti.saying import sentence_of, verdict_of
 
 #: While idle the printer's state is asked this often, in case an event was lost.
 IDLE_POLL_S = 5.0
@@ -39,38 +45,9 @@ IDLE_POLL_S = 5.0
 BLIND_AFTER_INTERVALS, BLIND_AFTER_S = 2.0, 10.0
 #: A live camera never sends the same file twice; one that does for this long is frozen.
 FROZEN_AFTER_S = 60.0
-#: The frames kept for an incident: about a minute at the suspect rate, and never more memory than this.
-EXHIBITS, EXHIBIT_BYTES = 16, 4_000_000
 
 PRINTING_STATES = frozenset({"STARTING", "PRINTING", "RESUMING"})
 STANDING_STATES = frozenset({"PAUSING", "PAUSED"})
-
-
-@dataclass(frozen=True)
-class Job:
-    """What is remembered of the print that is watched, beside the belief.
-
-    ``last_sighting_at`` monotonic seconds of the newest judged frame (the print's start before the first); ``trouble``
-    why no newer one came; ``unfit`` why the last picture could not be judged; ``blind`` is true once that was said;
-    ``unchanged_since`` when the camera began to repeat itself; ``order`` the pause that was ordered and is waited for;
-    ``ours`` is true while the print stands still because we paused it; ``resume_wanted`` when it is to go on as soon as
-    that pause has come through; ``coverage`` what was seen of the print up to ``counted_to`` (None while it stands still).
-    """
-
-    belief: Belief
-    last_sighting_at: float
-    coverage: Coverage = Coverage()
-    counted_to: float | None = None
-    trouble: str = ""
-    unfit: str = ""
-    blind: bool = False
-    digest: bytes = b""
-    unchanged_since: float | None = None
-    order: PauseOrder | None = None
-    ours: bool = False
-    resume_wanted: bool = False
-    incident: str | None = None
-    exhibits: tuple[Exhibit, ...] = field(default=(), repr=False)
 
 
 class Watch:
@@ -89,6 +66,7 @@ class Watch:
         printer: Printer,
         incidents: Incidents,
         traces: Traces,
+        baselines: BaselineStore,
         publish: Callable[[Status], None] = lambda status: None,
         notify: Callable[[Notice], None] = lambda notice: None,
         outdated: Callable[[], bool] = lambda: False,
@@ -100,16 +78,18 @@ class Watch:
         self._settings = settings
         self._build = build
         self._printer = printer
-        self._incidents = incidents
         self._traces = traces
+        self._baselines = baselines
         self._publish = publish
-        self._notify = notify
         self.outdated = outdated
         self._monotonic = monotonic
         self._wall = wall
         self._logger = logger or logging.getLogger(__name__)
+        self._response = Response(printer, incidents, notify, wall, self._logger)
         self._parts: Parts | None = None
         self._job: Job | None = None
+        self._shadow = Shadow((), 0.0)
+        self._rule: Policy | None = None  # decides in place of our judge, when another rule is chosen
         self._due = 0.0  # monotonic seconds of the next look
         self.status = Status()
         self.picture: Frame | None = None  # the last one the detector answered for
@@ -127,12 +107,14 @@ class Watch:
         self._due = self._monotonic() + IDLE_POLL_S
         self._follow(self._printer.state())
         if self._job is not None and not self._job.belief.paused:
-            self._due = self._monotonic() + self._interval()
+            started = self._monotonic()
             self._look(self._job)
+            self._due = started + self._interval()
             self._check_blind()
+            self._check_suspicion()
             self._count()
         if self._job is not None and self._job.order is not None:
-            self._check_pause(self._job, self._job.order)
+            self._job = self._response.check_pause(self._job, self._job.order, self._monotonic())
         self.report()
 
     def stumbled(self, sentence: str) -> None:
@@ -144,8 +126,8 @@ class Watch:
         self.report()
 
     def _interval(self) -> float:
-        alarmed = self._job is not None and self._job.belief.verdict in (Verdict.SUSPECT, Verdict.FAILING)
-        return min(self._settings.suspect_interval, self._settings.interval) if alarmed else self._settings.interval
+        wanted = self._settings.pace().interval(self._job.belief if self._job is not None else None, self._patience())
+        return max(wanted, self._parts.detector.earliest_s if self._parts is not None else 0.0)
 
     # -- the print's life -----------------------------------------------------------------------------------------------
 
@@ -153,27 +135,39 @@ class Watch:
         """Watch a job that has begun; what was believed of another one is dropped."""
         if not self._settings.enabled:
             return
-        now = self._monotonic()
-        self._job = Job(belief=judge.begin(now), last_sighting_at=now, counted_to=now)
+        now, name, file = self._monotonic(), self._printer.job_name(), self._printer.job_key()
+        belief = judge.begin(now, self._baselines.load().background(file))
+        self._job = Job(belief=belief, last_sighting_at=now, began=now, file=file, counted_to=now)
+        self._choose_rules(self._job)
         unseen = Protection(ProtectionLevel.UNPROTECTED, now, "No picture has been looked at yet.")
         self.status = Status(protection=unseen, picture_number=self.status.picture_number)
         self._due = now
-        name = self._printer.job_name()
         self._logger.info("Watching %r.", name)
-        self._written(lambda: self._traces.begin(name, now, self._wall()))
+        self._response.written(lambda: self._traces.begin(name, now, self._wall()))
+        self._response.tell(self._job, NoticeKind.PRINT_STARTED, "The print is watched.")
 
-    def end(self) -> None:
-        """Close the watch over a job that is done, cancelled or failed; hang up."""
-        if self._job is None:
+    def end(self, *, done: bool = False) -> None:
+        """Close the watch over a job, hang up, and learn from it when it was ``done``; cancelled and failed ones teach nothing."""
+        job = self._job
+        if job is None:
             return
-        if self._job.incident is not None:
-            self._record(self._job.incident, "closed")
-        summary = self._job.coverage.sentence()
+        if job.incident is not None:
+            self._response.note(job.incident, "closed")
+            if not job.forgiven:
+                self._response.tell(job, NoticeKind.INCIDENT_ENDED, "The print has ended.", detail="print_ended")
+        summary = job.coverage.sentence()
         self._logger.info("%s (%d pictures, %d answers)", summary, self.status.frames_sent, self.status.answers)
-        self.status = replace(self.status, coverage=summary)
+        self.status = replace(self.status, coverage=summary, rules=self._looked_on())
+        self._response.tell(job, NoticeKind.PRINT_ENDED, summary)
         self._job = None
+        if done and (job.incident is None or job.forgiven):
+            self._learn(job)
         self._traces.end()
         self._close_parts()
+
+    def _learn(self, job: Job) -> None:
+        hours = job.coverage.seen_s / 3600.0
+        self._response.written(lambda: self._baselines.save(self._baselines.load().learn(job.file, job.profile, hours)))
 
     def _follow(self, state: str) -> None:
         """Do what a lost event would have done; the printer's own state is always right."""
@@ -198,18 +192,24 @@ class Watch:
         resume_wanted = self._job.resume_wanted
         belief = judge.paused(self._job.belief)
         self._job = replace(self._job, belief=belief, order=None, ours=ours, resume_wanted=False, counted_to=None)
+        self._happened(PrintEvent.PAUSED, self._monotonic())
         if resume_wanted:
-            self._resume()
+            self._response.resume()
         elif ours and self._job.incident is not None:
-            self._record(self._job.incident, "acted")
-            self._tell(NoticeKind.PAUSED, f"The print was paused: {self._explain(self._job)}")
+            self._response.note(self._job.incident, "acted")
+            why = self._explained(self._job)
+            self._response.tell(self._job, NoticeKind.PAUSED, f"The print was paused: {why.sentences()}", why, action="pause")
 
     def resumed(self, at: float) -> None:
         """Note that the job goes on since ``at``."""
-        if self._job is not None:
-            belief = judge.resumed(self._job.belief, at, ours=self._job.ours)
-            self._job = replace(self._job, belief=belief, ours=False, last_sighting_at=max(at, self._job.last_sighting_at))
-            self._due = min(self._due, self._monotonic())
+        if self._job is None:
+            return
+        if self._job.ours and not self._job.forgiven:
+            self._response.tell(self._job, NoticeKind.INCIDENT_ENDED, "The print goes on.", detail="resumed")
+        belief = judge.resumed(self._job.belief, at, ours=self._job.ours)
+        self._job = replace(self._job, belief=belief, ours=False, last_sighting_at=max(at, self._job.last_sighting_at))
+        self._happened(PrintEvent.RESUMED, at)
+        self._due = min(self._due, self._monotonic())
 
     def false_alarm(self) -> None:
         """Take the owner's word that what was seen is no failure: forgive it, and undo our pause, also one on its way."""
@@ -218,29 +218,28 @@ class Watch:
         pending = self._job.order is not None
         belief = judge.false_alarm(self._job.belief, self._patience())
         self._job = replace(self._job, belief=belief, order=None, resume_wanted=pending)
+        self._happened(PrintEvent.FALSE_ALARM, self._monotonic())
         self._logger.info("Called a false alarm.")
         if self._job.incident is not None:
-            self._record(self._job.incident, "false_alarm")
+            self._response.note(self._job.incident, "false_alarm")
+            self._response.tell(self._job, NoticeKind.INCIDENT_ENDED, "It was a false alarm.", detail="false_alarm")
+            self._job = replace(self._job, forgiven=True)
         if self._job.ours:
-            self._resume()
+            self._response.resume()
 
     def mute(self, on: bool) -> None:
         """Watch this print without doing anything about it, or go back to acting."""
         if self._job is not None:
             order = None if on else self._job.order
             self._job = replace(self._job, belief=judge.muted(self._job.belief, on), order=order)
+            self._happened(PrintEvent.MUTED if on else PrintEvent.UNMUTED, self._monotonic())
             self._logger.info("Muted for this print." if on else "No longer muted.")
-
-    def _resume(self) -> None:
-        try:
-            self._printer.resume()
-        except PrinterError as error:
-            self._logger.error("%s", error)
 
     def extruding(self, at: float) -> None:
         """Note that the job began to extrude at ``at``."""
         if self._job is not None:
             self._job = replace(self._job, belief=judge.extrusion_began(self._job.belief, at))
+            self._happened(PrintEvent.EXTRUSION_BEGAN, at)
 
     def configure(self, settings: Settings) -> None:
         """Use other settings from the next frame on; the belief about a running print is kept."""
@@ -248,9 +247,22 @@ class Watch:
         self._close_parts()
         if not settings.enabled:
             self.end()
-        if self._job is not None and settings.action != "pause":
-            self._job = replace(self._job, order=None)
+        if self._job is not None:
+            self._choose_rules(self._job)
+            self._job = replace(self._job, order=self._job.order if self._action() == "pause" else None)
         self._due = self._monotonic()
+
+    def _choose_rules(self, job: Job) -> None:
+        """Let every rule think along from now on, and the chosen one decide; one that joins in mid-print begins anew."""
+        self._shadow = Shadow(rules(self._patience(), job.belief), job.began)
+        others = (rule for rule in rules(self._patience(), job.belief) if rule.name != SpaghettiPolicy.name)
+        self._rule = next((rule for rule in others if rule.name == self._settings.policy), None)
+
+    def _happened(self, event: PrintEvent, at: float) -> None:
+        self._shadow.tell(event, at)
+        if self._rule is not None:
+            self._rule.tell(event, at)
+        self._response.written(lambda: self._traces.tell(event, at))
 
     # -- looking --------------------------------------------------------------------------------------------------------
 
@@ -263,29 +275,50 @@ class Watch:
             if self._is_repeated(job, frame):
                 return
             self.status = replace(self.status, frames_sent=self.status.frames_sent + 1)
-            answer = parts.detector.look(frame)
+            answer = self._looked_twice(job, frame, parts.detector)
         except (CameraError, DetectorError) as error:
-            self._set_trouble(job, str(error))
+            why = str(error)
+            self._set_trouble(job, why)
+            self._response.written(lambda: self._traces.lost(why, self._monotonic()))
         else:
-            timings = (("capture", (captured - started) * 1e3), ("look", (self._monotonic() - captured) * 1e3))
-            self._see(job, frame, answer, parts.detector.level, timings)
+            took = self._monotonic() - captured
+            job = replace(job, budget=job.budget.add(len(frame.jpeg), took))
+            timings = (("capture", (captured - started) * 1e3), ("look", took * 1e3))
+            self._see(job, frame, answer, parts.detector, timings)
 
-    def _see(
-        self, job: Job, frame: Frame, answer: Answer, level: ProtectionLevel, timings: tuple[tuple[str, float], ...]
-    ) -> None:
-        unfit = scene_health.problem(answer.scene)
-        seen = Sighting(frame.captured_at, answer)
-        self._job = replace(
+    def _looked_twice(self, job: Job, frame: Frame, detector: Detector) -> Answer:
+        """Return the answer to a frame; what is suspected is looked at again, enlarged, where the picture has the pixels."""
+        answer = detector.look(frame)
+        if not self._settings.second_look or job.belief.verdict is not Verdict.SUSPECT:
+            return answer
+        roi = second_look.region(answer, size_wh(frame.jpeg))
+        if roi is None:
+            return answer
+        try:
+            return second_look.combined(answer, detector.look(frame, roi), roi)
+        except DetectorError as error:
+            self._logger.debug("No second look: %s", error)
+            return answer
+
+    def _see(self, job: Job, frame: Frame, answer: Answer, detector: Detector, timings: tuple[tuple[str, float], ...]) -> None:
+        tool, patience = self._printer.tool(), self._patience()
+        seen = Sighting(frame.captured_at, answer, tool.layer, tool.position, tool.busy)
+        belief = judge.advance(job.belief, seen, patience)
+        unfit = belief.unfit
+        self._job = job = replace(
             job,
-            belief=job.belief if unfit else judge.advance(job.belief, seen, self._patience()),
+            belief=belief,
             last_sighting_at=job.last_sighting_at if unfit else frame.captured_at,
             trouble=unfit,
             unfit=unfit,
             digest=frame.digest,
             unchanged_since=None,
-            exhibits=_bounded((*job.exhibits, Exhibit(frame, answer))),
+            opinion=self._opinion(belief, seen, patience),
+            profile=job.profile if judge.is_idle(belief) else job.profile.add(tool.layer, answer.score),
+            exhibits=bounded((*job.exhibits, Exhibit(frame, answer))),
         )
-        self._written(lambda: self._traces.add(seen))
+        self._shadow.see(seen)
+        self._response.written(lambda: self._traces.add(seen))
         self.picture = frame
         self.status = replace(
             self.status,
@@ -297,9 +330,16 @@ class Watch:
             picture_number=self.status.picture_number + 1,
         )
         if not unfit:
-            self._protect(level, "")
-        if not unfit and judge.may_act(self._job.belief, frame.captured_at, self._patience()):
-            self._act(self._job)
+            self._protect(detector.level, detector.why)
+        if job.opinion is not None and job.opinion.act:
+            self._act(job)
+
+    def _opinion(self, belief: Belief, seen: Sighting, patience: Patience) -> Opinion:
+        if self._rule is not None and not belief.unfit:
+            return self._rule.see(seen)
+        level = judge.failing_level(belief, seen.at, patience)
+        act = self._rule is None and judge.may_act(belief, seen.at, patience)
+        return Opinion(belief.verdict, belief.evidence, patience.suspect_at, level, act)
 
     def _is_repeated(self, job: Job, frame: Frame) -> bool:
         """Return whether the camera sent the same file again, and remember since when it does."""
@@ -331,13 +371,26 @@ class Watch:
             self._job = replace(job, blind=True)
             self._protect(ProtectionLevel.UNPROTECTED, job.trouble)
             self._logger.warning("Nobody sees the print: %s", job.trouble)
-            self._tell(NoticeKind.BLIND, job.trouble)
+            self._response.tell(job, NoticeKind.BLIND, job.trouble)
         elif job.trouble and job.blind:
             self._protect(ProtectionLevel.UNPROTECTED, job.trouble)
         elif not job.trouble and job.blind:
             self._job = replace(job, blind=False)
             self._logger.info("The print is seen again.")
-            self._tell(NoticeKind.SEEING, "The print is watched again.")
+            self._response.tell(job, NoticeKind.SEEING, "The print is watched again.")
+
+    def _check_suspicion(self) -> None:
+        """Tell the owner of a print that is suspect for minutes and does not fail: a person sees at a glance what it is."""
+        job, now, patience = self._job, self._monotonic(), self._patience()
+        if job is None or job.belief.muted or not judge.is_lasting(job.belief, now, patience):
+            return
+        if job.suspicion_told_at is None or now >= job.suspicion_told_at + patience.cooldown:
+            self._job = replace(job, suspicion_told_at=now)
+            why = self._explained(job)
+            minutes = patience.lasting_suspicion / 60.0
+            self._response.tell(
+                job, NoticeKind.SUSPICION, f"Suspect for more than {minutes:.0f} min; please look. {why.sentences()}", why
+            )
 
     def _count(self) -> None:
         """Add the time since the last look to what was seen of the print, or to what it was lost to."""
@@ -348,125 +401,75 @@ class Watch:
 
     def _protect(self, level: ProtectionLevel, reason: str) -> None:
         current = self.status.protection
-        since = current.since if current.level is level else self._monotonic()
+        changed = current.level is not level
+        since = self._monotonic() if changed else current.since
         self.status = replace(self.status, protection=Protection(level, since, reason))
+        if changed and self._job is not None and ProtectionLevel.UNPROTECTED not in (level, current.level):
+            sentence = reason or "The inference server looks at the print again."
+            self._logger.info("Protection is now %s: %s", level, sentence)
+            self._response.tell(self._job, NoticeKind.PROTECTION, sentence, detail=level.value)
 
     # -- acting ---------------------------------------------------------------------------------------------------------
 
     def _act(self, job: Job) -> None:
-        """Move the printer first, then keep the evidence.
+        """Have the printer moved and the evidence kept.
 
         Looking took a while: when something has happened meanwhile (the job was cancelled, another one began, somebody
         paused it) nothing is done before the watch has heard of it.
         """
         if self.outdated() or self._printer.state() not in PRINTING_STATES:
             return
-        now, wall = self._monotonic(), self._wall()
-        incident_id = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(wall)) + f"-{int(wall * 1000) % 1000:03d}"
-        explanation = self._explain(job)
-        self._job = replace(job, belief=judge.acted(job.belief, now), incident=incident_id)
-        self._logger.warning("Failure: %s", explanation)
-        if self._settings.action == "pause":
-            self._order_pause(self._job, PauseOrder(now))
-        self._keep(incident_id, wall, explanation, job)
-        self._tell(NoticeKind.FAILURE, explanation)
+        now, patience = self._monotonic(), self._patience()
+        zone = proposed(judge.alarmed_places(job.belief, patience))
+        acting = replace(job, belief=judge.acted(job.belief, now))
+        self._job = self._response.act(acting, self._action(), self._explained(job), zone, now)
+        self.status = replace(self.status, incident=self._job.incident, incident_folder=self._response.folder)
 
-    def _order_pause(self, job: Job, order: PauseOrder) -> None:
-        self._job = replace(job, order=order)
-        try:
-            self._printer.pause()
-        except PrinterError as error:
-            self._set_trouble(self._job, str(error))
-            self._logger.error("%s", error)
+    def _action(self) -> str:
+        return "shadow" if self._settings.shadow else self._settings.action
 
-    def _check_pause(self, job: Job, order: PauseOrder) -> None:
-        """Order the pause again when OctoPrint did not confirm it; when that does not help, be loud."""
-        now = self._monotonic()
-        step = next_step(order, self._printer.state() == "PAUSING", now)
-        if step is Step.ORDER_AGAIN:
-            self._logger.warning(
-                "The printer still prints %.0f s after the pause was ordered; ordering it again.", now - order.at
-            )
-            self._order_pause(job, PauseOrder(now, order.attempts + 1))
-        elif step is Step.GIVE_UP:
-            self._job = replace(job, order=None)
-            if job.incident is not None:
-                self._record(job.incident, "failed")
-            self._tell(NoticeKind.PAUSE_FAILED, "THE PRINT IS FAILING AND DID NOT PAUSE. Stop it by hand.")
-            self._logger.error("The print is failing and OctoPrint did not confirm the pause.")
-
-    def _keep(self, incident_id: str, wall: float, explanation: str, job: Job) -> None:
-        incident = Incident(
-            id=incident_id,
-            opened_at=wall,
-            print_name=self._printer.job_name(),
-            action=self._settings.action,
-            explanation=explanation,
-            evidence=job.belief.evidence,
-            failing_at=judge.failing_level(job.belief, self._monotonic(), self._patience()),
-            exhibits=job.exhibits,
-        )
-        folder = None
-        try:
-            folder = self._incidents.open(incident)
-        except EvidenceError as error:
-            self._logger.error("%s", error)
-        self.status = replace(self.status, incident=incident_id, incident_folder=folder)
-
-    def _record(self, incident_id: str, state: str) -> None:
-        self._written(lambda: self._incidents.note(incident_id, state, self._wall()))
-
-    def _written(self, write: Callable[[], None]) -> None:
-        """Write evidence; a disk that is full or read-only is a line in the log and never in the way of the watch."""
-        try:
-            write()
-        except EvidenceError as error:
-            self._logger.error("%s", error)
-
-    def _tell(self, kind: NoticeKind, sentence: str) -> None:
-        self._notify(Notice(kind, sentence, self._job.incident if self._job is not None else None))
+    def _looked_on(self) -> tuple[dict[str, Any], ...]:
+        return tuple({**would.as_json(), "sentence": would.sentence()} for would in self._shadow.report())
 
     # -- saying how things are --------------------------------------------------------------------------------------------
 
     def report(self) -> None:
         """Bring the status up to date and publish it."""
-        job = self._job
-        belief = job.belief if job is not None else None
-        patience = self._patience()
-        now = self._monotonic()
-        self.status = replace(
+        job, patience, now = self._job, self._patience(), self._monotonic()
+        status = replace(
             self.status,
-            verdict=self._verdict(job),
-            sentence=self._sentence(job),
-            evidence=belief.evidence if belief is not None else 0.0,
-            suspect_at=patience.suspect_at,
-            failing_at=judge.failing_level(belief, now, patience) if belief is not None else patience.failing_at,
+            verdict=verdict_of(job),
+            sentence=sentence_of(job, patience, self._settings.enabled, self.status.coverage),
             printer_state=self._printer.state(),
-            muted=belief is not None and belief.muted,
+            shadow=self._settings.shadow,
         )
-        self._publish(self.status)
-
-    def _verdict(self, job: Job | None) -> Verdict:
         if job is None:
-            return Verdict.OFF
-        return Verdict.BLIND if job.blind and not job.belief.paused else job.belief.verdict
+            status = replace(status, evidence=0.0, suspect_at=patience.suspect_at, failing_at=patience.failing_at, muted=False)
+        else:
+            opinion = job.opinion
+            why = self._explained(job)
+            status = replace(
+                status,
+                evidence=why.evidence if opinion is None or self._rule is None else opinion.evidence,
+                suspect_at=patience.suspect_at if opinion is None else opinion.suspect_at,
+                failing_at=judge.failing_level(job.belief, now, patience)
+                if self._rule is None or opinion is None
+                else opinion.failing_at,
+                muted=job.belief.muted,
+                layer=job.belief.layer,
+                votes=why.votes,
+                why=why.as_json(),
+                budget=job.budget.as_json(self._settings.pace()),
+                rules=self._looked_on(),
+            )
+        self.status = status
+        self._publish(status)
 
-    def _sentence(self, job: Job | None) -> str:
-        if job is None:
-            idle = "No print is running." if self._settings.enabled else "Watching is switched off in the settings."
-            return f"{idle} The last one: {self.status.coverage}" if self.status.coverage else idle
-        if job.order is not None:
-            return f"Pausing the print: {self._explain(job)}"
-        if job.belief.paused:
-            by_us = job.incident is not None and job.belief.verdict is Verdict.FAILING
-            return f"The print is paused: {self._explain(job)}" if by_us else "The print is paused; nothing is judged meanwhile."
-        return job.trouble or self._explain(job)
-
-    def _explain(self, job: Job) -> str:
-        return judge.explain(job.belief, self._patience())
+    def _explained(self, job: Job) -> Explanation:
+        return explain(job.belief, self._patience())
 
     def _patience(self) -> Patience:
-        return Patience(warm_up=self._settings.warm_up)
+        return self._settings.patience()
 
     # -- parts ------------------------------------------------------------------------------------------------------------
 
@@ -484,15 +487,3 @@ class Watch:
         if parts is not None:
             parts.detector.close()
             parts.camera.close()
-
-
-def _bounded(exhibits: tuple[Exhibit, ...]) -> tuple[Exhibit, ...]:
-    """Keep the newest exhibits within ``EXHIBITS`` and ``EXHIBIT_BYTES``, at least one."""
-    kept: deque[Exhibit] = deque()
-    size = 0
-    for exhibit in reversed(exhibits[-EXHIBITS:]):
-        size += len(exhibit.frame.jpeg)
-        if kept and size > EXHIBIT_BYTES:
-            break
-        kept.appendleft(exhibit)
-    return tuple(kept)

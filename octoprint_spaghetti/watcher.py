@@ -85,9 +85,9 @@ class Watcher:
         """Tell whether anything is to be done about this print."""
         self._post(lambda: self._watch.mute(on))
 
-    def print_ended(self) -> None:
-        """Tell that the job is done, cancelled or failed."""
-        self._post(self._watch.end)
+    def print_ended(self, *, done: bool) -> None:
+        """Tell that the job has ended: it is ``done``, or was cancelled or failed."""
+        self._post(lambda: self._watch.end(done=done))
 
     def configure(self, settings: Settings) -> None:
         """Use other settings from the next frame on."""

@@ -16,8 +16,24 @@ TESTS = sorted((ROOT / "tests").rglob("test_*.py"))
 ROOMS = {
     "octoprint_spaghetti/core": {"octoprint_spaghetti.core"},
     "octoprint_spaghetti/ports.py": {"octoprint_spaghetti.core"},
-    "octoprint_spaghetti/watch.py": {"octoprint_spaghetti.core", "octoprint_spaghetti.ports"},
+    "octoprint_spaghetti/job.py": {"octoprint_spaghetti.core"},
+    "octoprint_spaghetti/saying.py": {"octoprint_spaghetti.core", "octoprint_spaghetti.job"},
+    "octoprint_spaghetti/response.py": {"octoprint_spaghetti.core", "octoprint_spaghetti.job", "octoprint_spaghetti.ports"},
+    "octoprint_spaghetti/watch.py": {
+        "octoprint_spaghetti.core",
+        "octoprint_spaghetti.job",
+        "octoprint_spaghetti.ports",
+        "octoprint_spaghetti.response",
+        "octoprint_spaghetti.saying",
+    },
     "octoprint_spaghetti/watcher.py": {"octoprint_spaghetti.core", "octoprint_spaghetti.watch"},
+    "octoprint_spaghetti/broadcast.py": {"octoprint_spaghetti.core", "octoprint_spaghetti.adapters.mqtt"},
+    "octoprint_spaghetti/notices.py": {
+        "octoprint_spaghetti.core",
+        "octoprint_spaghetti.adapters.apprise_channels",
+        "octoprint_spaghetti.broadcast",
+    },
+    "octoprint_spaghetti/orders.py": {"octoprint_spaghetti.core", "octoprint_spaghetti.ports", "octoprint_spaghetti.watcher"},
     "octoprint_spaghetti/testing.py": {"octoprint_spaghetti.core"},
 }
 THIRD_PARTY = (
@@ -26,6 +42,8 @@ THIRD_PARTY = (
     "grpc",
     "google",
     "requests",
+    "apprise",
+    "paho",
     "numpy",
     "cv2",
     "onnxruntime",
@@ -75,9 +93,9 @@ def test_the_server_never_imports_octoprint_or_the_plugin() -> None:
 
 
 def test_every_thread_of_the_plugin_has_an_owner_that_joins_it() -> None:
-    """One thread watches, one reads a stream, one reads a camera; each file that makes one joins it, with a bound."""
+    """One thread watches, others read a stream or a camera or deliver notices; each file that makes one joins it, with a bound."""
     owners = [path for path in files("octoprint_spaghetti") if "threading.Thread(" in path.read_text(encoding="utf-8")]
-    assert [path.name for path in owners] == ["octoprint_camera.py", "triton.py", "watcher.py"]
+    assert [path.name for path in owners] == ["bounded_reads.py", "rtsp.py", "triton.py", "notices.py", "watcher.py"]
     for path in owners:
         text = path.read_text(encoding="utf-8")
         assert text.count("threading.Thread(") == len(re.findall(r"\.join\(_?[A-Z]", text)) == 1

@@ -7,12 +7,12 @@ dot and renamed when it is complete; ``state.json`` is replaced, never changed i
 from __future__ import annotations
 
 import json
-import os
 import re
 import shutil
 from pathlib import Path
 from typing import Any
 
+from octoprint_spaghetti.adapters.json_file import replace_json
 from octoprint_spaghetti.core.errors import EvidenceError
 from octoprint_spaghetti.core.words import Exhibit, Incident, as_json
 
@@ -35,7 +35,7 @@ class IncidentFolder:
         try:
             partial.mkdir(parents=True)
             frames = [_write_exhibit(partial, number, exhibit) for number, exhibit in enumerate(incident.exhibits, 1)]
-            _replace_json(partial / STATE_FILE, {**_described(incident), "frames": frames})
+            replace_json(partial / STATE_FILE, {**_described(incident), "frames": frames})
             partial.replace(final)
             self._prune()
         except OSError as error:
@@ -51,7 +51,7 @@ class IncidentFolder:
         try:
             content = json.loads(file.read_text(encoding="utf-8"))
             content["states"].append({"state": state, "at": at})
-            _replace_json(file, content)
+            replace_json(file, content)
         except (OSError, ValueError, KeyError) as error:
             raise EvidenceError(f"The incident {incident_id} could not be updated ({error}).") from error
 
@@ -97,6 +97,8 @@ def _described(incident: Incident) -> dict[str, Any]:
         "explanation": incident.explanation,
         "evidence": round(incident.evidence, 4),
         "failing_at": round(incident.failing_at, 4),
+        "why": dict(incident.why),
+        "zone": [list(corner) for corner in incident.zone],
         "states": [{"state": "deciding", "at": incident.opened_at}],
     }
 
@@ -113,13 +115,3 @@ def _write_exhibit(folder: Path, number: int, exhibit: Exhibit) -> dict[str, Any
         "detector": None if answer is None else answer.detector,
         "detections": [] if answer is None else [as_json(detection) for detection in answer.detections],
     }
-
-
-def _replace_json(file: Path, content: dict[str, Any]) -> None:
-    """Write beside the file, flush to the disk, then rename: a reader sees the old file or the new one."""
-    partial = file.with_name(f".{file.name}.partial")
-    with partial.open("w", encoding="utf-8") as stream:
-        json.dump(content, stream, indent=1)
-        stream.flush()
-        os.fsync(stream.fileno())
-    partial.replace(file)

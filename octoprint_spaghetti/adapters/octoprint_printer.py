@@ -6,14 +6,16 @@ from collections.abc import Callable
 from typing import Any
 
 from octoprint_spaghetti.core.errors import PrinterError
+from octoprint_spaghetti.core.toolhead import Tool
 
 
 class OctoPrintPrinter:
     """Wraps OctoPrint's printer interface; all calls return at once."""
 
-    def __init__(self, printer: Any) -> None:
-        """Use OctoPrint's ``PrinterInterface`` (``self._printer`` of a plugin)."""
+    def __init__(self, printer: Any, tool: Callable[[], Tool] = Tool) -> None:
+        """Use OctoPrint's ``PrinterInterface`` (``self._printer`` of a plugin); ``tool`` says what the G-code tells."""
         self._printer = printer
+        self._tool = tool
 
     def state(self) -> str:
         """Return OctoPrint's state id, such as ``PRINTING``, ``PAUSING``, ``PAUSED`` or ``OPERATIONAL``."""
@@ -21,8 +23,16 @@ class OctoPrintPrinter:
 
     def job_name(self) -> str:
         """Return the name of the file that prints, or an empty string."""
-        job = self._printer.get_current_job() or {}
-        return str((job.get("file") or {}).get("name") or "")
+        return str(self._file().get("name") or "")
+
+    def job_key(self) -> str:
+        """Return origin, path, size and date of the file that prints: uploaded again with other content, it is another one."""
+        file = self._file()
+        return "/".join(str(file.get(part) or "") for part in ("origin", "path", "size", "date")) if file.get("path") else ""
+
+    def tool(self) -> Tool:
+        """Return where the tool is and what the printer is busy with."""
+        return self._tool()
 
     def pause(self) -> None:
         """Order a pause; ``PrintPaused`` tells when it has happened. Raises :class:`PrinterError`."""
@@ -31,6 +41,10 @@ class OctoPrintPrinter:
     def resume(self) -> None:
         """Let a paused job go on; ``PrintResumed`` tells when it does. Raises :class:`PrinterError`."""
         self._order("resume", self._printer.resume_print)
+
+    def _file(self) -> dict[str, Any]:
+        job = self._printer.get_current_job() or {}
+        return dict(job.get("file") or {})
 
     @staticmethod
     def _order(what: str, order: Callable[..., None]) -> None:

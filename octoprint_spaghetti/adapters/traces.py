@@ -1,26 +1,45 @@
 """One compact file per watched print, so that yesterday's print can be judged again today.
 
-JSON lines: a head, then an array per sighting, ``[seconds, score, [brightness, contrast, sharpness], [[l, t, r, b, confidence], ...]]``.
-A day at one frame every five seconds is about half a megabyte. A line is on its way to the disk when it is added, and
-a file that was cut off anywhere is readable up to there.
+JSON lines, so that any tool can read them. A head, ``{"format": 2, "print": ..., "started_at": ...}``, then a line per
+
+- frame that was answered for: ``[seconds, score]``, with the tool's ``[x, y]`` in whole mm where it is known, and an object of
+  what it shows (``"boxes": [[l, t, r, b, confidence], ...]``) and of what has changed since the frame before (``"scene"``,
+  ``"layer"``, ``"z"``, ``"busy"``, ``"thumbnail"``; null: not known any more);
+- event: ``{"at": seconds, "event": "paused"}``;
+- time without an answer: ``{"at": seconds, "lost": "why"}``, up to the next frame;
+- change of who looks: ``{"at": seconds, "detector": name}``.
+
+A line is with the operating system when it is added, so a process that is killed loses none; only a power cut can take
+the last seconds (no fsync: it would cost an SD card a write per frame). A file that was cut off is readable up to there.
 """
 
 from __future__ import annotations
 
+import base64
+import itertools
 import json
 import time
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, TextIO
 
+from octoprint_spaghetti.core import scene_health
 from octoprint_spaghetti.core.errors import EvidenceError
-from octoprint_spaghetti.core.geometry import Box
-from octoprint_spaghetti.core.words import Answer, Detection, Heatmap, Scene, Sighting
+from octoprint_spaghetti.core.policies import PrintEvent
+from octoprint_spaghetti.core.words import Answer, Scene, Sighting
 
 SUFFIX = ".trace.jsonl"
-_FORMAT = 1
-#: Boxes of a sighting that are kept, strongest first.
-_MOST_BOXES = 5
+FORMAT = 2
+#: Boxes of a frame that are kept, strongest first, and the confidence below which no policy looks at one (Obico's least is 0.08).
+_MOST_BOXES, _LEAST_CONFIDENCE = 5, 0.05
+#: A scene value that moved by less is not written again; noise and a moving toolhead stay below.
+_SCENE_STEP = 0.03
+#: Mean difference of two thumbnails, in levels of 255, from which the picture is another one.
+_THUMBNAIL_STEP = 8.0
+#: A thumbnail is 1 kB: so many at once, and one more for so many seconds, which bounds a day to 170 kB.
+_THUMBNAILS_AT_ONCE, _THUMBNAIL_EVERY_S = 24.0, 600.0
+#: A reason is a sentence; a server's may be a page.
+_LONGEST_REASON = 200
 
 
 class TraceFolder:
@@ -31,29 +50,31 @@ class TraceFolder:
         self._folder = folder
         self.kept = kept  # may be changed at any time
         self._stream: TextIO | None = None
-        self._started = 0.0
+        self._rows = RowWriter(0.0)
 
     def begin(self, print_name: str, at: float, wall: float) -> None:
         """Begin a trace: ``at`` monotonic seconds, ``wall`` Unix time. Raises :class:`EvidenceError`."""
         self.end()
-        name = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(wall)) + SUFFIX
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
-            self._stream = (self._folder / name).open("w", encoding="utf-8", buffering=1)  # a line at a time
-            self._started = at
-            self._write({"format": _FORMAT, "print": print_name, "started_at": round(wall, 3)})
+            self._stream = _new_file(self._folder, time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(wall)))
+            self._rows = RowWriter(at)
+            self._stream.write(_line(head(print_name, wall)))
             self._prune()
         except OSError as error:
             self._give_up(error)
 
     def add(self, sighting: Sighting) -> None:
         """Add a sighting to the trace that has begun, if one has. Raises :class:`EvidenceError`, once."""
-        if self._stream is None:
-            return
-        try:
-            self._write(_row(sighting, self._started))
-        except OSError as error:
-            self._give_up(error)
+        self._write(*self._rows.seen(sighting))
+
+    def tell(self, event: PrintEvent, at: float) -> None:
+        """Add what happened at monotonic second ``at``. Raises :class:`EvidenceError`, once."""
+        self._write(self._rows.told(event, at))
+
+    def lost(self, why: str, at: float) -> None:
+        """Add that since ``at`` there is no answer; the same reason again adds nothing. Raises :class:`EvidenceError`, once."""
+        self._write(*self._rows.lost(why, at))
 
     def end(self) -> None:
         """Close the trace; does nothing when none has begun."""
@@ -61,9 +82,14 @@ class TraceFolder:
         if stream is not None:
             stream.close()
 
-    def _write(self, content: Any) -> None:
-        if self._stream is not None:
-            self._stream.write(json.dumps(content, separators=(",", ":")) + "\n")
+    def _write(self, *contents: Any) -> None:
+        if self._stream is None:
+            return
+        try:
+            for content in contents:
+                self._stream.write(_line(content))
+        except OSError as error:
+            self._give_up(error)
 
     def _give_up(self, error: OSError) -> None:
         stream, self._stream = self._stream, None
@@ -79,36 +105,118 @@ class TraceFolder:
             old.unlink()
 
 
-def read_trace(file: Path) -> list[Sighting]:
-    """Return the sightings of a trace, up to where it was cut off; their seconds count from the start of the print.
+class RowWriter:
+    """Turns what happens into rows of plain JSON types, leaving out what has not changed."""
 
-    Raises :class:`EvidenceError` when the file is no trace.
-    """
-    try:
-        head, *rows = file.read_text(encoding="utf-8").splitlines()
-        if json.loads(head)["format"] != _FORMAT:
-            raise ValueError("a format of another version")
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise EvidenceError(f"{file} is not a trace of a print ({error}).") from error
-    sightings = []
-    for row in rows:
-        try:
-            sightings.append(_sighting(json.loads(row)))
-        except (ValueError, TypeError):
-            break
-    return sightings
+    def __init__(self, started: float) -> None:
+        """Count seconds from ``started``."""
+        self._started = started
+        self._detector = ""
+        self._scene: Scene | None = None
+        self._said: dict[str, Any] = {"layer": None, "z": None, "busy": ""}
+        self._why = ""
+        self._thumbnails = _Thumbnails()
+
+    def seen(self, sighting: Sighting) -> list[Any]:
+        """Return the row of a sighting, after one that names the detector when it is another than before."""
+        answer, at = sighting.answer, self._seconds(sighting.at)
+        self._why = ""
+        changed = self._boxes(answer) | self._scene_change(answer.scene) | self._changes(sighting)
+        if self._thumbnails.wanted(answer.thumbnail, sighting.at):
+            changed["thumbnail"] = base64.b64encode(answer.thumbnail).decode()
+        row = [at, round(answer.score, 4), *self._place(sighting), *([changed] if changed else [])]
+        if answer.detector == self._detector:
+            return [row]
+        self._detector = answer.detector
+        return [{"at": at, "detector": answer.detector}, row]
+
+    def told(self, event: PrintEvent, at: float) -> dict[str, Any]:
+        """Return the row of an event."""
+        return {"at": self._seconds(at), "event": event.value}
+
+    def lost(self, why: str, at: float) -> list[Any]:
+        """Return the row of a time without answers, or none when it was said already."""
+        if why == self._why:
+            return []
+        self._why = why
+        return [{"at": self._seconds(at), "lost": why[:_LONGEST_REASON]}]
+
+    def _seconds(self, at: float) -> float:
+        return round(at - self._started, 2)
+
+    @staticmethod
+    def _place(sighting: Sighting) -> list[list[int]]:
+        return [] if sighting.position is None else [[round(sighting.position[0]), round(sighting.position[1])]]
+
+    @staticmethod
+    def _boxes(answer: Answer) -> dict[str, Any]:
+        boxes = [
+            [*(round(value, 3) for value in seen.box.xyxy), round(seen.confidence, 3)]
+            for seen in answer.detections[:_MOST_BOXES]
+            if seen.confidence >= _LEAST_CONFIDENCE
+        ]
+        return {"boxes": boxes} if boxes else {}
+
+    def _scene_change(self, scene: Scene) -> dict[str, Any]:
+        """Return the scene when it moved, or when it turned from one that can be judged to one that cannot, or back."""
+        before = self._scene
+        if before is not None and scene_health.problem(scene) == scene_health.problem(before):
+            moved = max(abs(new - old) for new, old in zip(_values(scene), _values(before)))
+            if moved < _SCENE_STEP:
+                return {}
+        self._scene = scene
+        return {"scene": [round(value, 3) for value in _values(scene)]}
+
+    def _changes(self, sighting: Sighting) -> dict[str, Any]:
+        z = None if sighting.position is None else round(sighting.position[2], 2)
+        now = {"layer": sighting.layer, "z": z, "busy": sighting.busy}
+        changed = {name: value for name, value in now.items() if value != self._said[name]}
+        self._said = now
+        return changed
 
 
-def _row(sighting: Sighting, started: float) -> list[Any]:
-    answer = sighting.answer
-    scene = [round(value, 2) for value in (answer.scene.brightness, answer.scene.contrast, answer.scene.sharpness)]
-    boxes = [
-        [*(round(value, 3) for value in seen.box.xyxy), round(seen.confidence, 2)] for seen in answer.detections[:_MOST_BOXES]
-    ]
-    return [round(sighting.at - started, 2), round(answer.score, 3), scene, boxes]
+class _Thumbnails:
+    """Lets a thumbnail through when it shows something else than the last one, and not too many of them."""
+
+    def __init__(self) -> None:
+        self._last = b""
+        self._left = _THUMBNAILS_AT_ONCE
+        self._at: float | None = None
+
+    def wanted(self, thumbnail: bytes, at: float) -> bool:
+        """Return whether this one is to be kept."""
+        passed = 0.0 if self._at is None else max(0.0, at - self._at)
+        self._left = min(_THUMBNAILS_AT_ONCE, self._left + passed / _THUMBNAIL_EVERY_S)
+        self._at = at
+        if not thumbnail or self._left < 1.0 or not self._differs(thumbnail):
+            return False
+        self._last = thumbnail
+        self._left -= 1.0
+        return True
+
+    def _differs(self, thumbnail: bytes) -> bool:
+        if len(thumbnail) != len(self._last):
+            return True
+        return sum(abs(a - b) for a, b in zip(thumbnail, self._last)) >= _THUMBNAIL_STEP * len(thumbnail)
 
 
-def _sighting(row: list[Any]) -> Sighting:
-    at, score, scene, boxes = row
-    detections = tuple(Detection(Box(*corners), confidence, "spaghetti") for *corners, confidence in boxes)
-    return Sighting(float(at), Answer(float(score), detections, Scene(*scene), Heatmap(0, 0, b""), b"", "trace"))
+def head(print_name: str, wall: float) -> dict[str, Any]:
+    """Return the first row of a trace; ``wall`` is the Unix time at which the print began."""
+    return {"format": FORMAT, "print": print_name, "started_at": round(wall, 3)}
+
+
+def _line(content: Any) -> str:
+    return json.dumps(content, separators=(",", ":")) + "\n"
+
+
+def _values(scene: Scene) -> tuple[float, float, float]:
+    return scene.brightness, scene.contrast, scene.sharpness
+
+
+def _new_file(folder: Path, name: str) -> TextIO:
+    """Open a file that was not there before: two prints may begin in one second, or on a computer that forgot the time."""
+    for number in itertools.count(1):
+        path = folder / f"{name}{'' if number == 1 else f'-{number}'}{SUFFIX}"
+        with suppress(FileExistsError):
+            return path.open("x", encoding="utf-8", buffering=1)  # a line at a time
+    raise AssertionError("counting has no end")

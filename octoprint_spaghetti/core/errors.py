@@ -15,8 +15,11 @@ SpaghettiError                 its text is a sentence for the printer's owner: w
 │   ├── ModelMissing           a Triton without our model, or one that is stopping (try the next address)
 │   ├── PictureRefused         the server could not read this one picture
 │   ├── AnswerInvalid          an answer that does not keep the contract
+│   ├── LocalBusy              this computer's detector starts, rests or is late  (try again)
+│   ├── LocalCrashed           this computer's detector ended or hung             (try again, later)
 │   └── DetectorMissing        a library or a model file that is not installed
 ├── PrinterError               the printer did not do what it was told
+├── ChannelError               a message did not get to where it should, or cannot
 └── EvidenceError              an incident could not be written
 """
 
@@ -88,12 +91,24 @@ class AnswerInvalid(DetectorError):
     """The answer does not keep the contract of tensor names, types, shapes and ranges."""
 
 
+class LocalBusy(DetectorError):
+    """The detector on this computer is starting, keeps to its share of the processor, or needs longer than the deadline."""
+
+
+class LocalCrashed(DetectorError):
+    """The process of the detector on this computer ended or hung; it is started again after a while."""
+
+
 class DetectorMissing(DetectorError):
     """A library or a model file that the detector needs is not there."""
 
 
 class PrinterError(SpaghettiError):
     """The printer did not do what it was told."""
+
+
+class ChannelError(SpaghettiError):
+    """A channel for messages, or the MQTT broker, cannot be used as it is set up."""
 
 
 class EvidenceError(SpaghettiError):

@@ -9,6 +9,8 @@ MOST_BYTES = 10_000_000
 
 _START, _END = b"\xff\xd8", b"\xff\xd9"
 _PADDING = b"\x00\r\n"
+#: SOF0 to SOF15 without the tables (DHT, JPG, DAC) between them: ITU T.81, table B.1.
+_FRAME_HEADERS = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 
 
 def check_jpeg(data: bytes) -> bytes:
@@ -22,6 +24,17 @@ def check_jpeg(data: bytes) -> bytes:
     if data.rstrip(_PADDING)[-2:] != _END:
         raise PictureUnusable("The camera's picture was cut off in the middle; check its cable or network.")
     return data
+
+
+def size_wh(data: bytes) -> tuple[int, int] | None:
+    """Return width and height in pixels from a JPEG's frame header, or None when it has none that can be read."""
+    at = 2
+    while at + 9 <= len(data) and data[at] == 0xFF:
+        marker, length = data[at + 1], int.from_bytes(data[at + 2 : at + 4], "big")
+        if marker in _FRAME_HEADERS:
+            return int.from_bytes(data[at + 7 : at + 9], "big"), int.from_bytes(data[at + 5 : at + 7], "big")
+        at += 2 + max(length, 2)
+    return None
 
 
 def too_large(size: int) -> str:

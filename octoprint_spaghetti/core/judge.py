@@ -1,88 +1,33 @@
 """The judge: a print is a fold over what was seen. One pure function per thing that can happen, time comes in with it.
 
 ``advance(belief, sighting, patience) -> belief`` is the heart. A failure must last: in *seconds* (evidence is smoothed
-with a time constant) and in *distinct frames* (so many of the recent ones must agree), so the frame rate changes what
+with a time constant), in *distinct frames*, in *series* that agree, and in *one place*; so the frame rate changes what
 watching costs and how soon it speaks, never what it says. Nothing here knows a camera, a server or a printer.
 """
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
+from octoprint_spaghetti.core import scene_health, verification
+from octoprint_spaghetti.core.belief import Background, Belief, Glance
 from octoprint_spaghetti.core.geometry import Box, covered, intersection
+from octoprint_spaghetti.core.patience import Patience
 from octoprint_spaghetti.core.words import Answer, Sighting, Verdict
-
-
-@dataclass(frozen=True)
-class Patience:
-    """How long and how sure. Seconds unless a comment says otherwise; levels and scores are probabilities, 0 to 1.
-
-    Starting values come from a simulation of what other detectors do: a rule in frames changes its meaning with the
-    rate, and a bar that follows the print's own mean lets a failing print raise it.
-    """
-
-    time_constant: float = 30.0  # of the smoothing: a certain failure (score 0.95) is suspect after 11 s, failing after 26 s
-    suspect_at: float = 0.30  # evidence
-    failing_at: float = 0.55  # evidence; above every level at which half the frames could be noise
-    hit_at: float = 0.5  # a frame's score: more likely spaghetti than not
-    window: float = 60.0  # how far back frames are counted
-    distinct_frames: int = 5  # that many recent frames must be hits before anything is done
-    hit_share: float = 0.6  # and that share of the frames since the suspicion began
-    place_at: float = 0.2  # confidence of a box that says where: lower than a hit, for a growing tangle is many faint boxes
-    place_overlap: float = 0.3  # of the smaller box: the same place, however much the tangle has grown since
-    place_share: float = 0.5  # that share of the hits must be in one place; a toolhead, a cable, a hand move on
-    longest_step: float = 10.0  # a gap between frames counts as this at most: frames that were lost are no evidence
-    warm_up: float = 20.0  # after extrusion began: purge lines and brushes look like spaghetti
-    unseen_extrusion: float = 300.0  # warm-up ends this long after the start even if no extrusion was seen (SD prints)
-    resume_grace: float = 60.0  # after a resume: the person has just looked
-    resume_bar: float = 1.5  # after a resume the failing level is multiplied by this ...
-    resume_decay: float = 600.0  # ... decaying with this time constant
-    highest_bar: float = 0.92  # the failing level never rises beyond what a certain failure can reach
-    cooldown: float = 900.0  # between two actions in one print
-    forgiven_overlap: float = 0.5  # of a box: it lies in a place that was called a false alarm; a tangle that outgrows it counts
-    forgiven_size: float = 0.2  # of that place: what is much smaller than the false alarm is not the same thing
-
+from octoprint_spaghetti.core.zones import ignored_by, without
 
 #: Boxes of a frame that are remembered; a tangle seldom falls into more parts.
 _MOST_PLACES = 5
+#: What a box is measured against at least when its growth is computed: 2 % of the picture, about the smallest that is seen.
+_SMALLEST_AREA = 0.02
+#: Boxes that grow by this share within the window are no lattice: a suspicion of them never becomes usual.
+_GROWING = 0.3
 
 
-@dataclass(frozen=True)
-class Glance:
-    """What is remembered of one recent frame: when, its score, and the places of its boxes."""
-
-    at: float
-    score: float
-    places: tuple[Box, ...] = ()
-
-
-@dataclass(frozen=True)
-class Belief:
-    """What the judge remembers of this print. Times are seconds of the clock that sightings carry.
-
-    ``evidence`` smoothed score, 0 to 1; ``recent`` glances inside the window, oldest first; ``suspect_since`` when the
-    evidence last rose above the lower level; ``acted_at`` when the printer was last to be moved; ``paused`` freezes all;
-    ``forgiven`` places where spaghetti was a false alarm; ``muted``: watch, and do nothing about it.
-    """
-
-    started_at: float
-    extruding_at: float | None = None
-    last_at: float | None = None
-    evidence: float = 0.0
-    recent: tuple[Glance, ...] = ()
-    suspect_since: float | None = None
-    resumed_at: float | None = None
-    acted_at: float | None = None
-    paused: bool = False
-    forgiven: tuple[Box, ...] = ()
-    muted: bool = False
-    verdict: Verdict = Verdict.WARMING_UP
-
-
-def begin(at: float) -> Belief:
-    """Return the belief about a print that starts now."""
-    return Belief(started_at=at)
+def begin(at: float, background: Background = Background()) -> Belief:  # noqa: B008 - frozen
+    """Return the belief about a print that starts now; ``background`` is what is usual for this printer and this file."""
+    return Belief(started_at=at, background=background, usual=background.printer)
 
 
 def extrusion_began(belief: Belief, at: float) -> Belief:
@@ -113,16 +58,7 @@ def acted(belief: Belief, at: float) -> Belief:
 
 def false_alarm(belief: Belief, patience: Patience) -> Belief:
     """Forgive what was seen: in this print, spaghetti in the place of the recent hits is not held against it again."""
-    hits = [glance for glance in belief.recent if glance.score >= patience.hit_at and glance.places]
-    places = tuple(glance.places[0] for glance in hits if _together(glance.places[0], hits[-1].places, patience))
-    return replace(
-        belief,
-        forgiven=(*belief.forgiven, *_distinct(places, patience)),
-        evidence=0.0,
-        recent=(),
-        suspect_since=None,
-        verdict=Verdict.WATCHING,
-    )
+    return _calmed(replace(belief, forgiven=(*belief.forgiven, *_distinct(alarmed_places(belief, patience), patience))))
 
 
 def muted(belief: Belief, on: bool) -> Belief:
@@ -134,24 +70,18 @@ def advance(belief: Belief, sighting: Sighting, patience: Patience) -> Belief:
     """Take one distinct frame into account.
 
     Sightings must come in order; one that is not later than the last is ignored, so a clock that jumps back decides
-    nothing. While paused or warming up the frame is remembered as seen, and judged by nobody.
+    nothing. While the print stands still or warms up, the printer does something else, or the scene cannot be judged,
+    the frame is remembered as seen, and judged by nobody.
     """
-    at, score = sighting.at, _held_against(belief, sighting.answer, patience)
+    at = sighting.at
     if belief.paused or (belief.last_at is not None and at <= belief.last_at):
         return belief
+    seen = _with_scene(replace(belief, layer=sighting.layer, idle=sighting.busy), sighting, patience)
     if warming_up(belief, at, patience):
-        return replace(belief, last_at=at, evidence=0.0, recent=(), suspect_since=None, verdict=Verdict.WARMING_UP)
-    step = min(at - belief.last_at, patience.longest_step) if belief.last_at is not None else 0.0
-    weight = 1.0 - math.exp(-step / patience.time_constant)
-    evidence = belief.evidence + weight * (score - belief.evidence)
-    recent = (
-        *(glance for glance in belief.recent if glance.at > at - patience.window),
-        Glance(at, score, _places(sighting.answer, patience)),
-    )
-    seen = replace(
-        belief, last_at=at, evidence=evidence, recent=recent, suspect_since=_suspect_since(belief, at, evidence, patience)
-    )
-    return replace(seen, verdict=_verdict(seen, at, patience))
+        return _warmed(seen, sighting, patience)
+    if seen.unfit or seen.idle:
+        return replace(seen, last_at=at)
+    return _judged(seen, sighting, patience)
 
 
 def warming_up(belief: Belief, at: float, patience: Patience) -> bool:
@@ -161,40 +91,152 @@ def warming_up(belief: Belief, at: float, patience: Patience) -> bool:
     return at < belief.extruding_at + patience.warm_up
 
 
+def is_idle(belief: Belief) -> bool:
+    """Return whether the last frame was judged by nobody: the print warms up, cannot be seen, or does something else."""
+    return belief.verdict is Verdict.WARMING_UP or bool(belief.unfit or belief.idle)
+
+
+def in_first_layers(belief: Belief, patience: Patience) -> bool:
+    """Return whether the print is known to be in its first layers."""
+    return belief.layer is not None and belief.layer <= patience.first_layers
+
+
 def failing_level(belief: Belief, at: float, patience: Patience) -> float:
-    """Return the evidence above which the print is failing, raised for a while after a resume."""
-    if belief.resumed_at is None:
-        return patience.failing_at
-    raised = (patience.resume_bar - 1.0) * math.exp(-(at - belief.resumed_at) / patience.resume_decay)
-    return min(patience.failing_at * (1.0 + raised), patience.highest_bar)
+    """Return the evidence above which the print is failing, raised in the first layers and for a while after a resume."""
+    bar = patience.first_layer_bar if in_first_layers(belief, patience) else 1.0
+    if belief.resumed_at is not None:
+        bar *= 1.0 + (patience.resume_bar - 1.0) * math.exp(-(at - belief.resumed_at) / patience.resume_decay)
+    return max(patience.failing_at, min(patience.failing_at * bar, patience.highest_bar))
 
 
 def may_act(belief: Belief, at: float, patience: Patience) -> bool:
     """Return whether an action is due: the print is failing and none was taken within the cooldown."""
     cool = belief.acted_at is None or at >= belief.acted_at + patience.cooldown
-    return belief.verdict is Verdict.FAILING and not belief.paused and not belief.muted and cool
+    quiet = belief.paused or belief.muted or belief.unfit or belief.idle
+    return belief.verdict is Verdict.FAILING and not quiet and cool
 
 
-def explain(belief: Belief, patience: Patience) -> str:
-    """Say in one sentence what the verdict rests on."""
-    if belief.verdict is Verdict.WARMING_UP:
-        return "Warming up: the print is looked at, nothing is judged yet."
-    hits = sum(glance.score >= patience.hit_at for glance in belief.recent)
-    silent = " Muted for this print." if belief.muted else ""
-    level = failing_level(belief, belief.last_at or belief.started_at, patience)
-    return (
-        f"Spaghetti in {hits} of {len(belief.recent)} pictures of the last {patience.window:.0f} s, "
-        f"{same_place(belief, patience)} of them in the same place; "
-        f"evidence {belief.evidence:.2f}, suspect at {patience.suspect_at:.2f}, failing at {level:.2f}.{silent}"
-    )
+def is_lasting(belief: Belief, at: float, patience: Patience) -> bool:
+    """Return whether the print has been suspect for so long, without failing, that somebody should look."""
+    suspect = belief.verdict is Verdict.SUSPECT and belief.suspect_since is not None
+    return suspect and belief.suspect_since is not None and at >= belief.suspect_since + patience.lasting_suspicion
 
 
-def _held_against(belief: Belief, answer: Answer, patience: Patience) -> float:
-    """Return the frame's score, at most as sure as its strongest box that is not where a false alarm was; 0 when none is left."""
-    if not belief.forgiven or not answer.detections:
-        return answer.score
-    left = (seen.confidence for seen in answer.detections if not _is_forgiven(belief, seen.box, patience))
-    return min(answer.score, max(left, default=0.0))
+def hits(belief: Belief, patience: Patience) -> list[Glance]:
+    """Return the recent frames that show spaghetti more likely than not."""
+    return [glance for glance in belief.recent if glance.score >= patience.hit_at]
+
+
+def same_place(belief: Belief, patience: Patience) -> int:
+    """Return how many of the recent hits are in the place of the newest one.
+
+    Hits without any box (a server that only scores) all count: nothing speaks for another place.
+    """
+    found = hits(belief, patience)
+    if not any(glance.places for glance in found):
+        return len(found)
+    return max((_hits_at(place, found, patience) for place in found[-1].places), default=0)
+
+
+def alarmed_places(belief: Belief, patience: Patience) -> tuple[Box, ...]:
+    """Return the strongest box of each recent hit that is in the place of the newest one."""
+    found = [glance for glance in hits(belief, patience) if glance.places]
+    return tuple(glance.places[0] for glance in found if _together(glance.places[0], found[-1].places, patience))
+
+
+def growth(belief: Belief, patience: Patience) -> float:
+    """Return how much the largest box grew within the window, 0 (not, or it shrank) to 1 (it doubled, or more).
+
+    The median of the newest third of the frames that have boxes is compared with that of the oldest third.
+    """
+    areas = [max(box.area for box in glance.places) for glance in belief.recent if glance.places]
+    third = len(areas) // 3
+    if not third:
+        return 0.0
+    before, after = max(_median(areas[:third]), _SMALLEST_AREA), max(_median(areas[-third:]), _SMALLEST_AREA)
+    return min(1.0, max(0.0, after / before - 1.0))
+
+
+def _with_scene(belief: Belief, sighting: Sighting, patience: Patience) -> Belief:
+    """Note whether the scene can be judged; a camera that was moved makes places and the usual score worthless."""
+    answer = sighting.answer
+    unfit = scene_health.problem(answer.scene)
+    if not patience.scene_gate or unfit:
+        return replace(belief, unfit=unfit)
+    limits = scene_health.Steadiness(patience.moved_below, patience.moved_for, patience.light_step, patience.settle)
+    scene = scene_health.follow(belief.scene, answer.thumbnail, answer.scene.brightness, sighting.at, limits)
+    seen = replace(belief, scene=scene, unfit=scene.why)
+    return seen if scene.moves == belief.scene.moves else replace(_calmed(seen), forgiven=(), usual=0.0)
+
+
+def _calmed(belief: Belief) -> Belief:
+    return replace(belief, evidence=0.0, recent=(), suspect_since=None, verdict=Verdict.WATCHING)
+
+
+def _warmed(belief: Belief, sighting: Sighting, patience: Patience) -> Belief:
+    """Judge nothing; but what is seen before anything was extruded is no fault of this print, and soon usual."""
+    cold = replace(belief, last_at=sighting.at, evidence=0.0, recent=(), suspect_since=None, verdict=Verdict.WARMING_UP)
+    if belief.extruding_at is not None or belief.unfit:
+        return cold
+    score = min(_counted(belief, sighting.answer, patience).score, patience.lasting_usual)
+    return _used_to(cold, score, _weight(_step(belief, sighting.at, patience), patience.time_constant))
+
+
+def _judged(belief: Belief, sighting: Sighting, patience: Patience) -> Belief:
+    at, answer = sighting.at, _counted(belief, sighting.answer, patience)
+    score = _lifted(_beyond_usual(belief, answer.score, patience), belief, patience)
+    step = _step(belief, at, patience)
+    evidence = belief.evidence + _weight(step, patience.time_constant) * (score - belief.evidence)
+    glance = Glance(at, score, _places(answer, patience))
+    recent = (*(earlier for earlier in belief.recent if earlier.at > at - patience.window), glance)
+    seen = replace(belief, last_at=at, evidence=evidence, recent=recent)
+    if evidence < patience.suspect_at:
+        calm = replace(seen, suspect_since=None, verdict=Verdict.WATCHING)
+        return _used_to(calm, answer.score, _weight(step, patience.calm_time))
+    seen = replace(seen, suspect_since=at if belief.suspect_since is None else belief.suspect_since)
+    if _sustained(seen, at, patience):
+        return replace(seen, verdict=Verdict.FAILING)
+    suspect = replace(seen, verdict=Verdict.SUSPECT)
+    if is_lasting(suspect, at, patience) and growth(suspect, patience) < _GROWING:
+        return _used_to(suspect, min(answer.score, patience.lasting_usual), _weight(step, patience.lasting_time))
+    return suspect
+
+
+def _used_to(belief: Belief, score: float, weight: float) -> Belief:
+    """Move what is usual towards a score; a suspicion of minutes that neither fails nor grows is how this print looks."""
+    return replace(belief, usual=belief.usual + weight * (score - belief.usual))
+
+
+def _counted(belief: Belief, answer: Answer, patience: Patience) -> Answer:
+    """Return the answer without what lies in an ignore zone or in a place that was a false alarm."""
+    if not (patience.zones or belief.forgiven):
+        return answer
+
+    def ignored(box: Box) -> bool:
+        return ignored_by(patience.zones, box, patience.forgiven_overlap) or _is_forgiven(belief, box, patience)
+
+    return without(answer, ignored)
+
+
+def _beyond_usual(belief: Belief, score: float, patience: Patience) -> float:
+    """Return how far the score goes beyond what is usual here, as a share of the way to certainty."""
+    usual = min(max(belief.usual, belief.background.at_layer(belief.layer)), patience.highest_usual)
+    return max(0.0, score - usual) / (1.0 - usual)
+
+
+def _lifted(score: float, belief: Belief, patience: Patience) -> float:
+    """Return the score of a suspicious frame, raised when what is seen grows as a tangle does."""
+    if score < patience.suspect_at:
+        return score
+    return score + (1.0 - score) * patience.growth_lift * growth(belief, patience)
+
+
+def _step(belief: Belief, at: float, patience: Patience) -> float:
+    return min(at - belief.last_at, patience.longest_step) if belief.last_at is not None else 0.0
+
+
+def _weight(step: float, time_constant: float) -> float:
+    return 1.0 - math.exp(-step / time_constant)
 
 
 def _is_forgiven(belief: Belief, box: Box, patience: Patience) -> bool:
@@ -213,31 +255,8 @@ def _distinct(places: tuple[Box, ...], patience: Patience) -> tuple[Box, ...]:
     return tuple(kept)
 
 
-def _suspect_since(belief: Belief, at: float, evidence: float, patience: Patience) -> float | None:
-    if evidence < patience.suspect_at:
-        return None
-    return belief.suspect_since if belief.suspect_since is not None else at
-
-
-def _verdict(belief: Belief, at: float, patience: Patience) -> Verdict:
-    if belief.suspect_since is None:
-        return Verdict.WATCHING
-    return Verdict.FAILING if _sustained(belief, at, patience) else Verdict.SUSPECT
-
-
-def same_place(belief: Belief, patience: Patience) -> int:
-    """Return how many of the recent hits are in the place of the newest one.
-
-    Hits without any box (a server that only scores) all count: nothing speaks for another place.
-    """
-    hits = [glance for glance in belief.recent if glance.score >= patience.hit_at]
-    if not hits or not any(glance.places for glance in hits):
-        return len(hits)
-    return max((_hits_at(place, hits, patience) for place in hits[-1].places), default=0)
-
-
-def _hits_at(place: Box, hits: list[Glance], patience: Patience) -> int:
-    return sum(_together(place, glance.places, patience) for glance in hits)
+def _hits_at(place: Box, found: list[Glance], patience: Patience) -> int:
+    return sum(_together(place, glance.places, patience) for glance in found)
 
 
 def _together(place: Box, others: tuple[Box, ...], patience: Patience) -> bool:
@@ -248,16 +267,18 @@ def _places(answer: Answer, patience: Patience) -> tuple[Box, ...]:
     return tuple(detection.box for detection in answer.detections[:_MOST_PLACES] if detection.confidence >= patience.place_at)
 
 
+def _median(values: list[float]) -> float:
+    return sorted(values)[len(values) // 2]
+
+
 def _sustained(belief: Belief, at: float, patience: Patience) -> bool:
     """Return whether enough evidence, distinct frames, agreement among them and one place came together."""
     if belief.resumed_at is not None and at < belief.resumed_at + patience.resume_grace:
         return False
-    hits = sum(glance.score >= patience.hit_at for glance in belief.recent)
-    since = [glance for glance in belief.recent if belief.suspect_since is not None and glance.at >= belief.suspect_since]
-    agreeing = sum(glance.score >= patience.hit_at for glance in since)
+    count = len(hits(belief, patience))
     return (
         belief.evidence >= failing_level(belief, at, patience)
-        and hits >= patience.distinct_frames
-        and agreeing >= patience.hit_share * len(since)
-        and same_place(belief, patience) >= patience.place_share * hits
+        and count >= patience.distinct_frames
+        and verification.agreed(belief, patience)
+        and same_place(belief, patience) >= patience.place_share * count
     )

@@ -2,17 +2,27 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 import re
 from dataclasses import dataclass
-from typing import Union
+from typing import Any, Union
+from urllib.parse import urlsplit
 
 from octoprint_spaghetti.core.errors import SettingRefused
+from octoprint_spaghetti.core.zones import Zone
 
 #: Host names, IPv4, bracketed IPv6, and a port: what gRPC accepts as a target and what cannot smuggle anything else in.
 _ADDRESS = re.compile(r"^(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?):(\d{1,5})$")
+_CAMERA_SCHEMES = frozenset({"http", "https", "rtsp"})
 #: Enough for a primary, its twin and a spare; each costs a share of the frame's deadline when all are down.
 MOST_SERVERS = 4
+#: A channel as Apprise writes it, or a file that holds one: ``file:`` and a path. No blanks, so no second one in one line.
+_CHANNEL = re.compile(r"file:\S.*|[A-Za-z][A-Za-z0-9+.-]*://\S+")
+#: All are tried at once, each on a thread of one short-lived process.
+MOST_CHANNELS, LONGEST_CHANNEL = 10, 2000
+#: Nobody draws more by hand; each is computed for each box of each frame.
+MOST_ZONES, MOST_CORNERS = 20, 50
 
 
 @dataclass(frozen=True)
@@ -82,6 +92,60 @@ class Text:
 
 
 @dataclass(frozen=True)
+class Shaped(Text):
+    """A setting that is a line of a certain shape, or empty; ``must`` says which, as in "must be ..."."""
+
+    pattern: str = ""
+    must: str = ""
+
+    def check(self, name: str, value: object) -> str:
+        """Return ``value`` without surrounding blanks; raise :class:`SettingRefused`."""
+        text = super().check(name, value)
+        if text and not re.fullmatch(self.pattern, text):
+            raise SettingRefused(name, f"{name} must be {self.must}, not {shown(text)}")
+        return text
+
+
+@dataclass(frozen=True)
+class Channels:
+    """A setting that is a list of addresses to send messages to, in Apprise's form. They are secrets: no sentence quotes one."""
+
+    def check(self, name: str, value: object) -> tuple[str, ...]:
+        """Return the channels, each once; nothing (None) is an empty list; raise :class:`SettingRefused`."""
+        if value is None:
+            return ()
+        if not isinstance(value, (list, tuple)) or len(value) > MOST_CHANNELS:
+            raise SettingRefused(name, f"{name} must be a list of at most {MOST_CHANNELS} addresses such as ntfy://host/topic")
+        return tuple(dict.fromkeys(self._channel(name, number, part) for number, part in enumerate(value, 1)))
+
+    @staticmethod
+    def _channel(name: str, number: int, value: object) -> str:
+        address = value.strip() if isinstance(value, str) else ""
+        if len(address) > LONGEST_CHANNEL or not address.isprintable() or not _CHANNEL.fullmatch(address):
+            raise SettingRefused(name, f"{name}: number {number} is no address such as ntfy://host/topic or file:/path/to/one")
+        return address
+
+
+@dataclass(frozen=True)
+class Url(Text):
+    """A setting that is the address of a camera, of at most ``longest`` characters. It may hold a password: no refusal repeats it."""
+
+    def check(self, name: str, value: object) -> str:
+        """Return ``value`` when it is an address that a camera may have, or empty; raise :class:`SettingRefused`."""
+        text = super().check(name, value)
+        try:
+            parts = urlsplit(text)
+            sound = parts.scheme in _CAMERA_SCHEMES and bool(parts.hostname) and parts.port != 0 and " " not in text
+        except ValueError:
+            sound = False
+        if text and not sound:
+            raise SettingRefused(
+                name, f"{name} must be an address such as http://192.0.2.9/snapshot.jpg or rtsp://192.0.2.9/live"
+            )
+        return text
+
+
+@dataclass(frozen=True)
 class Addresses:
     """A setting that is a list of ``host:port``."""
 
@@ -103,10 +167,44 @@ class Addresses:
         return value.strip()
 
 
-Kind = Union[Number, Choice, Switch, Text, Addresses]
+@dataclass(frozen=True)
+class Zones:
+    """A setting that is a list of polygons on the picture, each a list of ``[x, y]`` in fractions."""
+
+    def check(self, name: str, value: object) -> tuple[Zone, ...]:
+        """Return the zones; raise :class:`SettingRefused`."""
+        if not isinstance(value, (list, tuple)) or len(value) > MOST_ZONES:
+            raise SettingRefused(name, f"{name} must be a list of at most {MOST_ZONES} zones")
+        return tuple(self._zone(name, part) for part in value)
+
+    def plain(self, value: tuple[Zone, ...]) -> list[list[list[float]]]:
+        """Return the zones as they are stored."""
+        return [[list(corner) for corner in zone.corners] for zone in value]
+
+    @staticmethod
+    def _zone(name: str, value: object) -> Zone:
+        if isinstance(value, Zone):
+            return value
+        try:
+            corners = tuple((float(x), float(y)) for x, y in value)  # type: ignore[attr-defined]
+            if len(corners) > MOST_CORNERS:
+                raise ValueError(f"a zone has at most {MOST_CORNERS} corners")
+            return Zone(corners)
+        except (TypeError, ValueError) as error:
+            raise SettingRefused(
+                name, f"{name}: {shown(value)} is no list of corners such as [[0, 0], [1, 0], [1, 1]] ({error})"
+            ) from None
+
+
+Kind = Union[Number, Choice, Switch, Text, Shaped, Channels, Addresses, Zones]
 
 
 def shown(value: object) -> str:
     """Return ``value`` as it may stand in a sentence: short, and readable as a value."""
     text = repr(value)
     return text if len(text) <= 60 else text[:57] + "..."
+
+
+def setting(default: Any, kind: Kind, sentence: str) -> Any:
+    """Return a dataclass field that carries what a settings page and a check need of it."""
+    return dataclasses.field(default=default, metadata={"kind": kind, "sentence": sentence})

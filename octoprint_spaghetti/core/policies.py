@@ -7,12 +7,14 @@ nothing, and knows no clock: the same rows give the same opinions, in a watched 
 from __future__ import annotations
 
 import enum
+import math
 from dataclasses import dataclass
 from typing import Protocol
 
 from octoprint_spaghetti.core import judge, obico
-from octoprint_spaghetti.core.judge import Patience
+from octoprint_spaghetti.core.belief import Belief
 from octoprint_spaghetti.core.obico import ObicoBelief
+from octoprint_spaghetti.core.patience import Patience
 from octoprint_spaghetti.core.words import Sighting, Verdict
 
 
@@ -63,10 +65,11 @@ class SpaghettiPolicy:
 
     name = "spaghetti"
 
-    def __init__(self, patience: Patience, start: float) -> None:
-        """Believe nothing yet."""
+    def __init__(self, patience: Patience, start: float, belief: Belief | None = None) -> None:
+        """Believe nothing yet, or go on with what is believed already."""
         self.patience = patience
-        self.belief = judge.begin(start)
+        self.belief = judge.begin(start) if belief is None else belief
+        self._asked = False  # for an action since the last resume: the pause that follows is taken to be ours
 
     def tell(self, event: PrintEvent, at: float) -> None:
         """Change the belief as the watch would."""
@@ -75,7 +78,8 @@ class SpaghettiPolicy:
         elif event is PrintEvent.PAUSED:
             self.belief = judge.paused(self.belief)
         elif event is PrintEvent.RESUMED:
-            self.belief = judge.resumed(self.belief, at)
+            self.belief = judge.resumed(self.belief, at, ours=self._asked)
+            self._asked = False
         elif event is PrintEvent.FALSE_ALARM:
             self.belief = judge.false_alarm(self.belief, self.patience)
         else:
@@ -87,6 +91,7 @@ class SpaghettiPolicy:
         act = judge.may_act(belief, sighting.at, self.patience)
         if act:
             self.belief = judge.acted(belief, sighting.at)
+            self._asked = True
         level = judge.failing_level(belief, sighting.at, self.patience)
         return Opinion(belief.verdict, belief.evidence, self.patience.suspect_at, level, act)
 
@@ -100,6 +105,7 @@ class ObicoPolicy:
         """Believe nothing yet."""
         self._belief = ObicoBelief()
         self._acted = self._muted = self._paused = False
+        self._last_at = -math.inf
 
     def tell(self, event: PrintEvent, at: float) -> None:
         """Note a pause and a mute; the rule knows nothing else."""
@@ -109,9 +115,15 @@ class ObicoPolicy:
             self._muted = event is PrintEvent.MUTED
 
     def see(self, sighting: Sighting) -> Opinion:
-        """Advance the belief, unless the print stands still."""
-        if not self._paused:
+        """Advance the belief, unless the print stands still or the frame is no later than the one before."""
+        if not self._paused and sighting.at > self._last_at:
             self._belief = obico.advance(self._belief, sighting)
+            self._last_at = sighting.at
         act = self._belief.verdict is Verdict.FAILING and not (self._acted or self._muted or self._paused)
         self._acted = self._acted or act
         return Opinion(self._belief.verdict, self._belief.evidence, obico.LOW, obico.LOW * obico.PAUSE_DIVISOR, act)
+
+
+def rules(patience: Patience, belief: Belief) -> tuple[Policy, ...]:
+    """Return every rule there is, for a print of which so much is believed already."""
+    return SpaghettiPolicy(patience, belief.started_at, belief), ObicoPolicy()

@@ -1,29 +1,33 @@
 """A print again, in simulated time: what each policy would have said of it, and when it would have paused.
 
-Pure and instant: a day of frames goes through in a second or two.
+Pure and instant: a day of frames goes through in a second or two, and nothing is kept of them but the timeline, if wanted.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from octoprint_spaghetti.core import judge, obico
-from octoprint_spaghetti.core.judge import Belief, Patience
-from octoprint_spaghetti.core.obico import ObicoBelief
-from octoprint_spaghetti.core.words import Sighting, Verdict
+from octoprint_spaghetti.core.policies import Opinion, Policy
+from octoprint_spaghetti.core.recording import Recording, Row, Seen, Told
+from octoprint_spaghetti.core.words import Verdict
 
 
 @dataclass(frozen=True)
 class Moment:
-    """What was thought after one frame: its number, seconds since the first frame, its score, evidence and verdict."""
+    """What was thought after one frame.
+
+    ``frame`` its number, ``at`` seconds since the first frame, its ``score``; evidence and levels as in :class:`Opinion`.
+    """
 
     frame: int
     at: float
     score: float
     evidence: float
     verdict: Verdict
+    suspect_at: float
+    failing_at: float
 
     def as_json(self) -> dict[str, Any]:
         """Return plain JSON types."""
@@ -38,17 +42,22 @@ class Moment:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a policy would have done of a print; ``paused`` and ``suspect`` are the first such moments, or None."""
+    """What a policy would have done of a print.
+
+    ``pauses`` the moments at which it asked for its action, ``suspect`` the first at which it suspected anything;
+    ``max_evidence`` the highest until the end of the replay; ``timeline`` every moment, or none when they were not kept.
+    """
 
     policy: str
-    timeline: tuple[Moment, ...]
-    paused: Moment | None
+    pauses: tuple[Moment, ...]
     suspect: Moment | None
+    max_evidence: float
+    timeline: tuple[Moment, ...]
 
     @property
-    def max_evidence(self) -> float:
-        """Return the highest evidence until the pause, or of the whole print."""
-        return max((moment.evidence for moment in self.timeline), default=0.0)
+    def paused(self) -> Moment | None:
+        """Return the first pause."""
+        return self.pauses[0] if self.pauses else None
 
     def as_json(self) -> dict[str, Any]:
         """Return plain JSON types; seconds count from the first frame."""
@@ -62,49 +71,68 @@ class Outcome:
         }
 
 
-#: A policy in replay: the verdict and the evidence after each frame.
-Policy = Callable[[Sighting], tuple[Verdict, float]]
+class Run:
+    """A policy on its way through a print; rows may come all at once or in pieces."""
+
+    def __init__(self, policy: Policy, *, until_pause: bool, keep_timeline: bool = True) -> None:
+        """Begin before the first row; with ``until_pause`` what comes after the first action is not looked at."""
+        self._policy = policy
+        self._until_pause = until_pause
+        self._keep = keep_timeline
+        self._first_at: float | None = None
+        self._timeline: list[Moment] = []
+        self._pauses: list[Moment] = []
+        self._suspect: Moment | None = None
+        self._highest = 0.0
+
+    @property
+    def over(self) -> bool:
+        """Return whether further rows change nothing."""
+        return self._until_pause and bool(self._pauses)
+
+    def take(self, row: Row) -> None:
+        """Let the policy see or hear one row."""
+        if self.over:
+            return
+        if isinstance(row, Told):
+            self._policy.tell(row.event, row.at)
+        elif isinstance(row, Seen):
+            self._first_at = row.at if self._first_at is None else self._first_at
+            opinion = self._policy.see(row.sighting)
+            self._note(_moment(row, self._first_at, opinion), opinion.act)
+
+    def _note(self, moment: Moment, act: bool) -> None:
+        self._highest = max(self._highest, moment.evidence)
+        if self._keep:
+            self._timeline.append(moment)
+        if act:
+            self._pauses.append(moment)
+        if self._suspect is None and moment.verdict in (Verdict.SUSPECT, Verdict.FAILING):
+            self._suspect = moment
+
+    def outcome(self) -> Outcome:
+        """Return what has come of it so far."""
+        return Outcome(self._policy.name, tuple(self._pauses), self._suspect, self._highest, tuple(self._timeline))
 
 
-def spaghetti_policy(patience: Patience, start: float) -> Policy:
-    """Return our own judge, for a print that extrudes since before its first frame at ``start``."""
-    began = start - patience.warm_up
-    belief: Belief = judge.extrusion_began(judge.begin(began), began)
-
-    def step(sighting: Sighting) -> tuple[Verdict, float]:
-        nonlocal belief
-        belief = judge.advance(belief, sighting, patience)
-        return belief.verdict, belief.evidence
-
-    return step
-
-
-def obico_policy() -> Policy:
-    """Return Obico's rule, for a printer that it has never seen before."""
-    belief = ObicoBelief()
-
-    def step(sighting: Sighting) -> tuple[Verdict, float]:
-        nonlocal belief
-        belief = obico.advance(belief, sighting)
-        return belief.verdict, belief.evidence
-
-    return step
-
-
-def replay(name: str, policy: Policy, frames: Iterable[tuple[int, Sighting]]) -> Outcome:
-    """Run a policy over (frame number, sighting) in time order, to the pause or to the end."""
-    timeline: list[Moment] = []
-    start: float | None = None
-    for number, sighting in frames:
-        start = sighting.at if start is None else start
-        verdict, evidence = policy(sighting)
-        timeline.append(Moment(number, sighting.at - start, sighting.answer.score, evidence, verdict))
-        if verdict is Verdict.FAILING:
+def replay(policies: Iterable[Policy], recording: Recording, *, keep_timeline: bool = True) -> list[Outcome]:
+    """Run the policies over a print side by side, each to its pause or to the end; the rows are read once."""
+    runs = [Run(policy, until_pause=not recording.goes_on, keep_timeline=keep_timeline) for policy in policies]
+    for row in recording.rows:
+        for run in runs:
+            run.take(row)
+        if all(run.over for run in runs):
             break
-    return Outcome(
-        name, tuple(timeline), _first(timeline, (Verdict.FAILING,)), _first(timeline, (Verdict.SUSPECT, Verdict.FAILING))
+    return [run.outcome() for run in runs]
+
+
+def _moment(row: Seen, first_at: float, opinion: Opinion) -> Moment:
+    return Moment(
+        row.number,
+        row.at - first_at,
+        row.sighting.answer.score,
+        opinion.evidence,
+        opinion.verdict,
+        opinion.suspect_at,
+        opinion.failing_at,
     )
-
-
-def _first(timeline: Iterable[Moment], verdicts: tuple[Verdict, ...]) -> Moment | None:
-    return next((moment for moment in timeline if moment.verdict in verdicts), None)

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import math
+from dataclasses import dataclass, replace
+
 from octoprint_spaghetti.core.words import Scene
 
 #: Of 1,500 photographs and webcam frames of prints, the darkest had a mean luma of 0.05 and the brightest of 0.94; the flattest
 #: a contrast of 0.14, the softest a sharpness of 0.08. The limits lie beyond them, so that a poor camera is not called blind.
 DARKEST, BRIGHTEST, FLATTEST, SOFTEST = 0.04, 0.96, 0.06, 0.03
+
+MOVED = "The camera was moved, or something stands in front of it."
+LIGHT = "The light has just changed."
 
 
 def problem(scene: Scene) -> str:
@@ -20,3 +26,64 @@ def problem(scene: Scene) -> str:
     if scene.sharpness < SOFTEST:
         return "The picture is blurred; clean or focus the camera."
     return ""
+
+
+@dataclass(frozen=True)
+class Steadiness:
+    """When a change of the whole picture counts, see ``Patience``: two shares of 1, and seconds."""
+
+    moved_below: float
+    moved_for: float
+    light_step: float
+    settle: float
+
+
+@dataclass(frozen=True)
+class SceneMemory:
+    """What the camera saw before: its last ``thumbnail`` and ``brightness`` (None before the first), the thumbnail it is
+    measured against while it seems to have moved, since when it does, and until when nothing is decided (seconds).
+    """
+
+    thumbnail: bytes = b""
+    brightness: float | None = None
+    strange_since: float | None = None
+    unsettled_until: float | None = None
+    why: str = ""
+    moves: int = 0
+
+
+def follow(memory: SceneMemory, thumbnail: bytes, brightness: float, at: float, limits: Steadiness) -> SceneMemory:
+    """Compare a picture with the ones before; ``why`` of the result says what keeps it from being judged, or nothing.
+
+    A light is a step of brightness between two frames. A move is a picture unlike the one before it for ``moved_for``
+    seconds; shorter, it was a hand. After either, nothing is decided for ``settle`` seconds. ``moves`` counts the moves.
+    """
+    unsettled = memory.unsettled_until is not None and at < memory.unsettled_until
+    stepped = memory.brightness is not None and abs(brightness - memory.brightness) >= limits.light_step
+    if stepped:
+        return replace(
+            memory, thumbnail=thumbnail, brightness=brightness, strange_since=None, unsettled_until=at + limits.settle, why=LIGHT
+        )
+    calm = replace(memory, brightness=brightness, why=memory.why if unsettled else "")
+    if not memory.thumbnail or likeness(memory.thumbnail, thumbnail) >= limits.moved_below:
+        return replace(calm, thumbnail=thumbnail or memory.thumbnail, strange_since=None)
+    since = memory.strange_since if memory.strange_since is not None else at
+    if at - since < limits.moved_for:  # what it is measured against stays the picture before
+        return replace(calm, strange_since=since)
+    return replace(
+        calm, thumbnail=thumbnail, strange_since=None, unsettled_until=at + limits.settle, why=MOVED, moves=memory.moves + 1
+    )
+
+
+def likeness(a: bytes, b: bytes) -> float:
+    """Return how alike two thumbnails are, whatever the light: their correlation, 1 (the same) to -1; 1 when one is empty or flat.
+
+    A flat picture says nothing about where the camera looks; that it is flat is found elsewhere.
+    """
+    if a == b or not a or len(a) != len(b):
+        return 1.0
+    n, sum_a, sum_b = len(a), sum(a), sum(b)
+    spread = (n * sum(x * x for x in a) - sum_a * sum_a) * (n * sum(x * x for x in b) - sum_b * sum_b)
+    if spread <= 0:
+        return 1.0
+    return (n * sum(x * y for x, y in zip(a, b)) - sum_a * sum_b) / math.sqrt(spread)

@@ -10,56 +10,158 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from octoprint_spaghetti.core import quiet_hours as hours
+from octoprint_spaghetti.core.budget import Pace
 from octoprint_spaghetti.core.errors import SettingRefused
-from octoprint_spaghetti.core.kinds import Addresses, Choice, Kind, Number, Switch, Text, shown
-
-
-def _setting(default: Any, kind: Kind, sentence: str) -> Any:
-    return dataclasses.field(default=default, metadata={"kind": kind, "sentence": sentence})
+from octoprint_spaghetti.core.kinds import (
+    Addresses,
+    Channels,
+    Choice,
+    Kind,
+    Number,
+    Shaped,
+    Switch,
+    Text,
+    Url,
+    Zones,
+    setting,
+    shown,
+)
+from octoprint_spaghetti.core.patience import LEAST_SENSITIVE, MOST_SENSITIVE, USUAL, Numbers, Patience, describe_number
+from octoprint_spaghetti.core.zones import Zone
 
 
 @dataclass(frozen=True)
 class Settings:
     """All settings, valid. Durations are seconds, levels are shares of 1."""
 
-    enabled: bool = _setting(True, Switch(), "Watch prints. Off: nothing is looked at.")
-    detector: str = _setting(
+    enabled: bool = setting(True, Switch(), "Watch prints. Off: nothing is looked at.")
+    detector: str = setting(
         "server",
         Choice(("server", "local")),
         "Who looks at the pictures: an inference server, or this computer (needs the extra [edge]).",
     )
-    servers: tuple[str, ...] = _setting(
+    servers: tuple[str, ...] = setting(
         ("127.0.0.1:8001",), Addresses(), "Inference servers as host:port, the first that answers is used."
     )
-    transport: str = _setting(
+    transport: str = setting(
         "stream",
         Choice(("stream", "unary")),
         "One lasting stream per print, or one call per picture (for proxies that cut streams).",
     )
-    tls: bool = _setting(False, Switch(), "Encrypt the connection and verify the server's certificate.")
-    certificate: str = _setting(
+    tls: bool = setting(False, Switch(), "Encrypt the connection and verify the server's certificate.")
+    certificate: str = setting(
         "", Text(1000), "Path of a CA certificate (PEM) to verify the server with; empty: the system's own."
     )
-    token: str = _setting(
+    token: str = setting(
         "", Text(500, ascii=True), "Bearer token of this printer, never shown again. Without TLS it travels readable."
     )
-    model: str = _setting("spaghetti", Text(100), "Name of the model on the server.")
-    deadline: float = _setting(5.0, Number(0.5, 30.0, "s"), "A picture that has no answer after this time is given up.")
-    camera: str = _setting("", Text(200), "Name of the OctoPrint webcam; empty: the one OctoPrint takes snapshots with.")
-    interval: float = _setting(5.0, Number(0.5, 60.0, "s"), "Time between two pictures of a calm print.")
-    suspect_interval: float = _setting(2.0, Number(0.5, 10.0, "s"), "Time between two pictures while a failure is suspected.")
-    warm_up: float = _setting(20.0, Number(0.0, 600.0, "s"), "Nothing is judged until this long after extrusion began.")
-    action: str = _setting("pause", Choice(("pause", "notify")), "What a sustained failure does: pause the print, or only tell.")
-    local_model: str = _setting("", Text(1000), "Path of an ONNX model for the local detector; empty: the one shipped.")
-    incidents_kept: int = _setting(50, Number(1, 1000, "incidents"), "Older incidents are deleted beyond this number.")
-    traces_kept: int = _setting(
+    model: str = setting("spaghetti", Text(100), "Name of the model on the server.")
+    deadline: float = setting(5.0, Number(0.5, 30.0, "s"), "A picture that has no answer after this time is given up.")
+    camera_source: str = setting(
+        "octoprint",
+        Choice(("octoprint", "snapshot", "mjpeg", "rtsp")),
+        "Where pictures come from: a webcam that OctoPrint knows, an address that answers one JPEG, an MJPEG stream, or RTSP.",
+    )
+    camera: str = setting("", Text(200), "Name of the OctoPrint webcam; empty: the one OctoPrint takes snapshots with.")
+    camera_url: str = setting(
+        "",
+        Url(1000),
+        "The camera's address, such as http://192.0.2.9/snapshot.jpg or rtsp://192.0.2.9/live; name:password@ before the host.",
+    )
+    camera_certificate: str = setting(
+        "", Text(1000), "Path of a CA certificate (PEM) to verify an https camera with; empty: the system's own."
+    )
+    interval: float = setting(5.0, Number(0.5, 60.0, "s"), "Time between two pictures of a calm print.")
+    suspect_interval: float = setting(2.0, Number(0.5, 10.0, "s"), "Time between two pictures while a failure is suspected.")
+    first_layers_interval: float = setting(2.5, Number(0.5, 60.0, "s"), "Time between two pictures of the first layers.")
+    second_look: bool = setting(
+        True, Switch(), "Look again, enlarged, at what is suspected, where the camera's picture has the pixels for it."
+    )
+    sensitivity: float = setting(
+        USUAL,
+        Number(LEAST_SENSITIVE, MOST_SENSITIVE, ""),
+        "1 pauses for the clearest failures only, 9 for the faintest; each step moves the levels of the decision.",
+    )
+    warm_up: float = setting(Patience.warm_up, *describe_number("warm_up"))
+    zones: tuple[Zone, ...] = setting((), Zones(), "Parts of the picture that do not count, such as a logo on the bed.")
+    policy: str = setting("spaghetti", Choice(("spaghetti", "obico")), "Whose rule decides: ours, or Obico's.")
+    shadow: bool = setting(False, Switch(), "Only record what each rule would have done, and do nothing about a print.")
+    numbers: tuple[tuple[str, Any], ...] = setting(
+        (), Numbers(), "Numbers of the judge that differ from where the sensitivity puts them."
+    )
+    action: str = setting("pause", Choice(("pause", "notify")), "What a sustained failure does: pause the print, or only tell.")
+    fallback: bool = setting(
+        True,
+        Switch(),
+        "Let this computer look when no server does (needs the extra [edge], which exists for 64-bit systems).",
+    )
+    local_share: float = setting(
+        25.0, Number(5.0, 100.0, "% of a core"), "What the detector on this computer may take of one processor core."
+    )
+    local_model: str = setting("", Text(1000), "Path of an ONNX model for the local detector; empty: the one shipped.")
+    incidents_kept: int = setting(50, Number(1, 1000, "incidents"), "Older incidents are deleted beyond this number.")
+    traces_kept: int = setting(
         100, Number(1, 1000, "prints"), "Older records of prints, half a MB a day each, are deleted beyond it."
     )
+    channels: tuple[str, ...] = setting(
+        (), Channels(), "Where messages go, as Apprise addresses such as discord://..., or file:/path to one; never shown again."
+    )
+    quiet_hours: str = setting(
+        "",
+        Shaped(20, pattern=hours.TYPED, must="a time span such as 22:00-07:00"),
+        "Messages wait until they are over; only a print that goes on failing rings.",
+    )
+    summaries: bool = setting(False, Switch(), "Send a message at the end of each print: how much of it was seen.")
+    link_base: str = setting(
+        "",
+        Shaped(200, pattern=r"https?://[^\s@?#]+", must="an address such as http://octopi.local, without a password"),
+        "Address of this OctoPrint as your phone reaches it; messages link to it.",
+    )
+    mqtt_host: str = setting(
+        "",
+        Shaped(
+            253,
+            pattern=r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?|[0-9A-Fa-f:]*:[0-9A-Fa-f:.]*",
+            must="a host name or an IP address",
+        ),
+        "MQTT broker, such as the one of Home Assistant; empty: none.",
+    )
+    mqtt_port: int = setting(1883, Number(1, 65535, ""), "Port of the broker: 1883 as a rule, 8883 with TLS.")
+    mqtt_tls: bool = setting(False, Switch(), "Encrypt the connection and verify the broker's certificate.")
+    mqtt_certificate: str = setting(
+        "", Text(1000), "Path of a CA certificate (PEM) to verify the broker with; empty: the system's own."
+    )
+    mqtt_user: str = setting("", Text(200), "User name at the broker; empty: none.")
+    mqtt_password: str = setting(
+        "", Text(500), "Password at the broker, or file:/path to it; never shown again. Without TLS it travels readable."
+    )
+    mqtt_topic: str = setting(
+        "spaghetti",
+        Shaped(100, pattern=r"[^+#\s/$][^+#\s]*[^+#\s/]|[^+#\s/$]", must="a topic such as home/printer1, without + and #"),
+        "All topics begin with it; each printer needs one of its own. Empty: spaghetti.",
+    )
+    mqtt_discovery: bool = setting(True, Switch(), "Let Home Assistant find the printer's sensors and its picture by itself.")
+    mqtt_commands: bool = setting(
+        False, Switch(), "Take orders from the broker: pause, resume, false alarm, mute. Whoever may write there may give them."
+    )
+    mqtt_picture_interval: float = setting(
+        30.0, Number(1.0, 3600.0, "s"), "Time between two pictures for the broker, at least; an incident sends one at once."
+    )
+
+    def patience(self) -> Patience:
+        """Return the judge's numbers under these settings; a number that a person changed is as it was changed."""
+        usual = Patience(warm_up=self.warm_up, zones=self.zones).at_sensitivity(self.sensitivity)
+        return dataclasses.replace(usual, **dict(self.numbers))
+
+    def pace(self) -> Pace:
+        """Return how often a print is looked at."""
+        return Pace(self.interval, self.first_layers_interval, self.suspect_interval)
 
     @classmethod
     def defaults(cls) -> dict[str, Any]:
         """Return the defaults as plain JSON types, as OctoPrint stores them."""
-        return {field.name: _plain(field.default) for field in dataclasses.fields(cls)}
+        return {field.name: _plain(field.metadata["kind"], field.default) for field in dataclasses.fields(cls)}
 
     @classmethod
     def read(cls, stored: Mapping[str, object]) -> tuple[Settings, tuple[SettingRefused, ...]]:
@@ -78,6 +180,9 @@ class Settings:
         return cls(**values), tuple(refused)
 
 
+#: Settings that only ever go in: no browser, page, log or status gets them back, and an empty one means "keep the stored one".
+SECRETS = frozenset({"token", "channels", "mqtt_password"})
+
 _FIELDS = {field.name: field for field in dataclasses.fields(Settings)}
 
 
@@ -93,15 +198,15 @@ def check(name: str, value: object) -> Any:
 def accept(changes: Mapping[str, object]) -> tuple[dict[str, Any], tuple[SettingRefused, ...]]:
     """Sort changes from a form into those to store, as plain JSON types, and those that are refused.
 
-    An empty token means "keep the stored one": a form never learns it. Unknown names are dropped.
+    An empty secret means "keep the stored one": a form never learns it. Unknown names are dropped.
     """
     accepted: dict[str, Any] = {}
     refused = []
     for name, value in changes.items():
-        if name not in _FIELDS or (name == "token" and not value):
+        if name not in _FIELDS or (name in SECRETS and not value):
             continue
         try:
-            accepted[name] = _plain(check(name, value))
+            accepted[name] = _plain(_FIELDS[name].metadata["kind"], check(name, value))
         except SettingRefused as error:
             refused.append(error)
     return accepted, tuple(refused)
@@ -113,5 +218,8 @@ def describe(name: str) -> tuple[Kind, str]:
     return metadata["kind"], metadata["sentence"]
 
 
-def _plain(value: Any) -> Any:
+def _plain(kind: Any, value: Any) -> Any:
+    """Return a value as plain JSON types; most are, or are tuples of such."""
+    if hasattr(kind, "plain"):
+        return kind.plain(value)
     return list(value) if isinstance(value, tuple) else value

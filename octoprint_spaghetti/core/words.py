@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import enum
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -134,6 +135,8 @@ class Status:
     evidence is above the level. ``score`` is the last frame's, ``sentence`` says it all for a person. ``timings_ms``
     maps a step (``capture``, ``look``) to milliseconds. ``incident`` is the id of the last one of this print;
     ``coverage`` says how much of a print that has ended was seen; ``muted`` that nothing is done about this one.
+    ``layer`` counts from 1; ``votes`` of the series of a verification; ``why`` the arithmetic as data, ``budget`` what the
+    print has cost; ``shadow`` that nothing is ever done, and ``rules`` what each rule would have done.
     """
 
     verdict: Verdict = Verdict.OFF
@@ -154,6 +157,12 @@ class Status:
     picture_number: int = 0
     coverage: str = ""
     muted: bool = False
+    layer: int | None = None
+    votes: tuple[bool, ...] = ()
+    why: Mapping[str, Any] = field(default_factory=dict)
+    budget: Mapping[str, Any] = field(default_factory=dict)
+    shadow: bool = False
+    rules: tuple[Mapping[str, Any], ...] = ()
 
     def as_json(self) -> dict[str, Any]:
         """Return the status for a browser as plain JSON types, without clocks and without paths of this computer."""
@@ -175,6 +184,12 @@ class Status:
             "picture_number": self.picture_number,
             "coverage": self.coverage,
             "muted": self.muted,
+            "layer": self.layer,
+            "votes": list(self.votes),
+            "why": dict(self.why),
+            "budget": dict(self.budget),
+            "shadow": self.shadow,
+            "rules": [dict(rule) for rule in self.rules],
         }
 
 
@@ -199,8 +214,9 @@ class Exhibit:
 class Incident:
     """A failure worth keeping.
 
-    ``id`` names its folder; ``opened_at`` is Unix time in seconds; ``action`` is what was ordered (``pause`` or
-    ``notify``); ``explanation`` the arithmetic in a sentence; ``exhibits`` the frames that led to it, oldest first.
+    ``id`` names its folder; ``opened_at`` is Unix time in seconds; ``action`` is what was ordered (``pause``, ``notify``,
+    or ``shadow``: nothing); ``explanation`` the arithmetic in two sentences, ``why`` as data; ``exhibits`` the frames that
+    led to it, oldest first; ``zone`` the part of the picture to ignore should it be a false alarm, as corners in fractions.
     """
 
     id: str
@@ -211,16 +227,24 @@ class Incident:
     evidence: float
     failing_at: float
     exhibits: tuple[Exhibit, ...] = field(repr=False)
+    why: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    zone: tuple[tuple[float, float], ...] = ()
 
 
 class NoticeKind(str, enum.Enum):
     """What a notice is about; also the name of the event on OctoPrint's bus."""
 
+    SUSPICION = "suspicion_lasts"  # suspect for minutes without failing: somebody should look
     FAILURE = "failure_detected"
     PAUSED = "print_paused"
     PAUSE_FAILED = "pause_failed"
+    INCIDENT_ENDED = "incident_ended"  # detail: false_alarm, resumed or print_ended
     BLIND = "blind"
     SEEING = "seeing_again"
+    PROTECTION = "protection_changed"  # detail: the new level
+    PRINT_STARTED = "print_started"
+    PRINT_ENDED = "print_ended"  # the sentence sums up how much of it was seen
+    DRILL = "fire_drill"
 
     def __str__(self) -> str:
         """Return the bare word."""
@@ -229,8 +253,33 @@ class NoticeKind(str, enum.Enum):
 
 @dataclass(frozen=True)
 class Notice:
-    """Something the owner should hear of, as a sentence; ``incident`` is the id it belongs to, if any."""
+    """Something the owner should hear of, as a sentence; ``incident`` is the id it belongs to, if any.
+
+    ``reason`` is the arithmetic in a sentence or two; ``evidence``, ``level`` (failing above it) and ``score`` (the last
+    frame's) are shares of 1, None where they say nothing; ``action`` what was ordered (``pause`` or ``notify``, empty where
+    nothing was); ``detail`` one word for programs, whose values stand beside the kind that has one.
+    """
 
     kind: NoticeKind
     sentence: str
     incident: str | None = None
+    reason: str = ""
+    evidence: float | None = None
+    level: float | None = None
+    score: float | None = None
+    action: str = ""
+    print_name: str = ""
+    detail: str = ""
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the payload of the event on OctoPrint's bus and on MQTT, as plain JSON types; all keys are always there."""
+        shares = {"evidence": self.evidence, "level": self.level, "score": self.score}
+        return {
+            "sentence": self.sentence,
+            "incident": self.incident,
+            "reason": self.reason,
+            **{name: None if share is None else round(share, 4) for name, share in shares.items()},
+            "action": self.action,
+            "print": self.print_name,
+            "detail": self.detail,
+        }

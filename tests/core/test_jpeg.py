@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from octoprint_spaghetti.core.errors import PictureUnusable
-from octoprint_spaghetti.core.jpeg import MOST_BYTES, check_jpeg
+from octoprint_spaghetti.core.jpeg import MOST_BYTES, check_jpeg, size_wh
+from tests.pictures import jpeg
 
 WHOLE = b"\xff\xd8\xff\xe0 a picture \xff\xd9"
 
@@ -32,3 +35,15 @@ def test_what_is_no_whole_jpeg_is_refused_with_its_cause(data: bytes, said: str)
 def test_padding_after_the_end_is_what_some_cameras_do() -> None:
     """Zeros and line ends behind the picture are allowed."""
     assert check_jpeg(WHOLE + b"\x00\x00\r\n") == WHOLE + b"\x00\x00\r\n"
+
+
+@pytest.mark.parametrize("size", [(64, 48), (1280, 720), (33, 257)])
+def test_the_size_is_read_without_decoding(size: tuple[int, int]) -> None:
+    """Width and height stand in the frame header."""
+    assert size_wh(jpeg(0, *size)) == size
+
+
+@given(st.binary(max_size=200))
+def test_the_size_of_anything_else_is_unknown_and_no_error(data: bytes) -> None:
+    """Whatever follows the first two bytes, reading the size ends and raises nothing."""
+    size_wh(b"\xff\xd8" + data)

@@ -10,8 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from octoprint_spaghetti.core import judge
+from octoprint_spaghetti.core.belief import Belief
+from octoprint_spaghetti.core.explanation import explain
 from octoprint_spaghetti.core.geometry import Box
-from octoprint_spaghetti.core.judge import Belief, Patience
+from octoprint_spaghetti.core.patience import Patience
 from octoprint_spaghetti.core.words import Answer, Sighting, Verdict
 from octoprint_spaghetti.testing import answer
 
@@ -218,7 +220,7 @@ def test_a_muted_print_is_judged_and_left_alone() -> None:
     belief = judge.muted(see(printing(), TANGLE, FIRST_JUDGED, 60.0), True)
     assert belief.verdict is Verdict.FAILING
     assert not judge.may_act(belief, 100.0, PATIENCE)
-    assert "Muted" in judge.explain(belief, PATIENCE)
+    assert "Muted" in explain(belief, PATIENCE).sentences()
     assert judge.may_act(judge.muted(belief, False), 100.0, PATIENCE)
 
 
@@ -240,7 +242,7 @@ def test_a_clock_that_jumps_back_decides_nothing() -> None:
 def test_the_explanation_names_the_arithmetic() -> None:
     """From the sentence one can read how many pictures, the evidence and both levels."""
     belief = watch(printing(), [0.95] * 30, FIRST_JUDGED, 2.0)
-    sentence = judge.explain(belief, PATIENCE)
+    sentence = explain(belief, PATIENCE).sentences()
     assert "30 of 30 pictures" in sentence
     assert f"{PATIENCE.failing_at:.2f}" in sentence
 

@@ -1,17 +1,32 @@
-"""``spaghetti check`` with the shipped model: pictures in, one line each out."""
+"""``spaghetti check`` and ``spaghetti replay`` with the shipped model: pictures in, lines or a document out."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 from click.testing import CliRunner
 
+from octoprint_spaghetti.adapters.traces import TraceFolder
 from octoprint_spaghetti.cli import main
+from octoprint_spaghetti.core.geometry import Box
+from octoprint_spaghetti.core.policies import PrintEvent
+from octoprint_spaghetti.core.words import Sighting
+from octoprint_spaghetti.testing import answer
 from tests.pictures import jpeg
 
 pytest.importorskip("onnxruntime")
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Let each test remember on its own."""
+    root = tmp_path_factory.mktemp("cache")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(root))
+    return root
 
 
 @pytest.fixture
@@ -85,19 +100,178 @@ def test_bad_arguments_get_a_sentence(folder: Path, arguments: list[str], said: 
     assert said in result.output
 
 
+def replayed(*arguments: str) -> Any:
+    """Run ``spaghetti replay --json`` and return its document."""
+    result = CliRunner().invoke(main, ["replay", "--json", *arguments])
+    assert result.exit_code == 0, result.output
+    return json.loads(result.stdout)
+
+
+def refused(*arguments: str) -> str:
+    """Run ``spaghetti replay`` and return why it would not."""
+    result = CliRunner().invoke(main, ["replay", *arguments])
+    assert result.exit_code == 2
+    assert "Traceback" not in result.output
+    return result.output
+
+
 def test_a_folder_is_replayed_in_simulated_time(folder: Path) -> None:
     """The timeline has a moment per picture, spaced by the interval, and a calm folder is never paused."""
-    result = CliRunner().invoke(main, ["replay", str(folder), "--interval", "7", "--json"])
-    outcome = json.loads(result.stdout)
-    assert result.exit_code == 0, result.output
+    outcome = replayed(str(folder), "--interval", "7")
+    assert list(outcome) == ["policy", "paused_at_frame", "paused_at_s", "suspect_at_frame", "max_evidence", "timeline"]
     assert [moment["at"] for moment in outcome["timeline"]] == [0.0, 7.0, 14.0]
     assert outcome["paused_at_frame"] is None
     assert outcome["policy"] == "spaghetti"
 
 
-def test_a_number_of_the_judge_can_be_changed_for_a_replay(folder: Path) -> None:
-    """--set names the numbers that exist, and refuses what is none."""
-    assert CliRunner().invoke(main, ["replay", str(folder), "--set", "failing_at=0.6"]).exit_code == 0
-    result = CliRunner().invoke(main, ["replay", str(folder), "--set", "patience=1"])
-    assert result.exit_code == 2
-    assert "failing_at" in result.output
+def test_all_policies_give_a_document_each(folder: Path) -> None:
+    """Side by side, over the same frames."""
+    assert [outcome["policy"] for outcome in replayed(str(folder), "--policy", "all")] == ["spaghetti", "obico"]
+
+
+def test_pictures_are_looked_at_once(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The second replay needs no detector at all and says the same; --fresh looks again."""
+    first = replayed(str(folder))
+    monkeypatch.setattr("octoprint_spaghetti.shell.detector_for", lambda server: pytest.fail("it looked again"))
+    assert replayed(str(folder)) == first
+    with pytest.raises(pytest.fail.Exception):
+        replayed(str(folder), "--fresh")
+
+
+def test_a_cache_that_is_damaged_is_no_obstacle(folder: Path, cache: Path) -> None:
+    """The pictures are looked at again."""
+    first = replayed(str(folder))
+    file = cache / "octoprint-spaghetti" / "answers.sqlite"
+    file.write_bytes(b"no database" * 100)
+    assert replayed(str(folder)) == first
+
+
+def video(folder: Path, frames: int = 12, rate: float = 2.0) -> Path:
+    """Write a video of ``frames`` frames at ``rate`` a second."""
+    cv2, numpy = pytest.importorskip("cv2"), pytest.importorskip("numpy")
+    file = folder / "lapse.mp4"
+    writer = cv2.VideoWriter(str(file), cv2.VideoWriter_fourcc(*"mp4v"), rate, (320, 240))
+    for number in range(frames):
+        writer.write(cv2.imdecode(numpy.frombuffer(jpeg(number, 320, 240), numpy.uint8), cv2.IMREAD_COLOR))
+    writer.release()
+    return file
+
+
+@pytest.mark.parametrize(
+    ("options", "numbers", "seconds"),
+    [
+        pytest.param((), range(1, 13), [5.0 * place for place in range(12)], id="a time-lapse, each frame"),
+        pytest.param(("--nth", "5", "--interval", "10"), (1, 6, 11), (0.0, 10.0, 20.0), id="each fifth frame, 10 s apart"),
+        pytest.param(("--every", "2"), (1, 5, 9), (0.0, 2.0, 4.0), id="by the clock of the video"),
+    ],
+)
+def test_a_video_is_replayed(tmp_path: Path, options: tuple[str, ...], numbers: Sequence[int], seconds: Sequence[float]) -> None:
+    """Frames are numbered from 1; their times come from the interval, or from the video's own clock."""
+    timeline = replayed(str(video(tmp_path)), *options)["timeline"]
+    assert [moment["frame"] for moment in timeline] == list(numbers)
+    assert [moment["at"] for moment in timeline] == pytest.approx(list(seconds), abs=0.01)
+
+
+def test_a_video_that_was_looked_at_is_not_decoded_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its frames are known by the bytes of the file."""
+    file = video(tmp_path)
+    first = replayed(str(file))
+    monkeypatch.setattr("octoprint_spaghetti.recordings.video_frames", lambda *given: pytest.fail("it was decoded again"))
+    assert replayed(str(file)) == first
+    assert [moment["at"] for moment in replayed(str(file), "--interval", "9")["timeline"][:2]] == [0.0, 9.0]
+
+
+def trace(folder: Path, scores: Sequence[float]) -> Path:
+    """Write the trace of a print that extrudes from its start, one frame each 5 s, all hits in one place."""
+    traces = TraceFolder(folder, kept=9)
+    traces.begin("benchy.gcode", 0.0, 1.8e9)
+    traces.tell(PrintEvent.EXTRUSION_BEGAN, 0.0)
+    for number, score in enumerate(scores):
+        traces.add(Sighting(5.0 * number, answer(score, box=Box(0.4, 0.4, 0.6, 0.6))))
+    traces.end()
+    return next(folder.glob("*.trace.jsonl"))
+
+
+def test_a_trace_is_replayed_to_its_end(tmp_path: Path) -> None:
+    """The pause is told with frame and second; what came after it is in the timeline."""
+    outcome = replayed(str(trace(tmp_path, [0.02] * 40 + [0.95] * 40)))
+    assert 40 < outcome["paused_at_frame"] < 55
+    assert outcome["paused_at_s"] == (outcome["paused_at_frame"] - 1) * 5.0
+    assert outcome["suspect_at_frame"] <= outcome["paused_at_frame"]
+    assert len(outcome["timeline"]) == 80
+
+
+def test_a_long_print_fits_on_a_screen(tmp_path: Path) -> None:
+    """A thousand frames become at most a hundred lines and a verdict, and the failure stays visible in them."""
+    file = trace(tmp_path, [0.02] * 960 + [0.95] * 40)
+    lines = CliRunner().invoke(main, ["replay", str(file)]).stdout.splitlines()
+    assert len(lines) <= 101
+    assert any("failing" in line for line in lines)
+    assert lines[-1].startswith("spaghetti: paused at frame 96")
+
+
+def test_a_sweep_recommends_a_sensitivity(tmp_path: Path) -> None:
+    """A row for each position of the slider, and a recommendation for what the print is said to have been."""
+    file = trace(tmp_path, [0.02] * 40 + [0.95] * 40)
+    found = replayed(str(file), "--sweep", "--failed-at", "41")
+    assert [one["sensitivity"] for one in found["sweep"]] == list(range(1, 10))
+    assert found["recommended"] == 5
+    result = CliRunner().invoke(main, ["replay", str(file), "--sweep"])
+    assert result.exit_code == 0
+    assert "went well" in result.stdout.splitlines()[-1]
+
+
+def test_a_chart_is_written(folder: Path) -> None:
+    """A PNG with both policies."""
+    pytest.importorskip("matplotlib")
+    chart = folder / "chart.png"
+    replayed(str(folder), "--policy", "all", "--chart", str(chart))
+    assert chart.read_bytes().startswith(b"\x89PNG")
+    assert "cannot be written" in refused(str(folder), "--chart", str(folder / "nowhere" / "chart.png"))
+
+
+def test_a_number_of_the_judge_can_be_changed_for_a_replay(tmp_path: Path) -> None:
+    """A level that nothing reaches pauses nothing; a switch takes a word."""
+    file = trace(tmp_path, [0.02] * 40 + [0.9] * 40)
+    assert replayed(str(file))["paused_at_frame"] is not None
+    assert replayed(str(file), "--set", "failing_at=0.95", "--set", "scene_gate=off")["paused_at_frame"] is None
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        pytest.param("patience=1", "failing_at", id="a number that is none, answered with those that are"),
+        pytest.param("failing_at=nan", "number from", id="not a number"),
+        pytest.param("failing_at=inf", "number from", id="infinite"),
+        pytest.param("failing_at=7", "number from", id="out of range"),
+        pytest.param("failing_at=", "number from", id="nothing"),
+        pytest.param("failing_at", "number from", id="no value"),
+        pytest.param("scene_gate=perhaps", "on or off", id="a switch that is neither"),
+    ],
+)
+def test_a_number_that_cannot_be_is_refused(folder: Path, change: str, said: str) -> None:
+    """With its range, and without a word of Python."""
+    assert said in refused(str(folder), "--set", change)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "said"),
+    [
+        pytest.param("other.jsonl", b'{"a": 1}\n', "not a trace", id="other JSON"),
+        pytest.param("notes.txt", b"bought filament\n" * 20, "neither a folder", id="text"),
+        pytest.param("noise.mp4", bytes(range(256)) * 20, "neither a folder", id="a video that is none"),
+        pytest.param("empty.mp4", b"", "neither a folder", id="an empty file"),
+        pytest.param("one.jpg", b"\xff\xd8\xff\xd9", "spaghetti check", id="a single picture"),
+    ],
+)
+def test_a_file_that_cannot_be_replayed_is_told_as_what_it_is(tmp_path: Path, name: str, content: bytes, said: str) -> None:
+    """One sentence, no traceback, no word of a library."""
+    (tmp_path / name).write_bytes(content)
+    sentence = refused(str(tmp_path / name))
+    assert said in sentence
+    assert "codec" not in sentence
+
+
+def test_a_folder_without_pictures_is_told(tmp_path: Path) -> None:
+    """Nothing to look at is not a calm print."""
+    assert "nothing that could be looked at" in refused(str(tmp_path))

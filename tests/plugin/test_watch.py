@@ -10,9 +10,19 @@ from octoprint_spaghetti.core.errors import CameraUnreachable, DetectorMissing, 
 from octoprint_spaghetti.core.pausing import ATTEMPTS, PATIENCE_S
 from octoprint_spaghetti.core.settings import Settings
 from octoprint_spaghetti.core.words import Answer, Frame, Notice, NoticeKind, ProtectionLevel, Scene, Status, Verdict
+from octoprint_spaghetti.job import EXHIBIT_BYTES
 from octoprint_spaghetti.ports import Parts
-from octoprint_spaghetti.testing import PLAIN_SCENE, FakeCamera, FakeClock, FakeDetector, FakeIncidents, FakePrinter, FakeTraces
-from octoprint_spaghetti.watch import EXHIBIT_BYTES, FROZEN_AFTER_S, Watch
+from octoprint_spaghetti.testing import (
+    PLAIN_SCENE,
+    FakeBaselines,
+    FakeCamera,
+    FakeClock,
+    FakeDetector,
+    FakeIncidents,
+    FakePrinter,
+    FakeTraces,
+)
+from octoprint_spaghetti.watch import FROZEN_AFTER_S, Watch
 
 SETTINGS = Settings(interval=5.0, suspect_interval=2.0, warm_up=20.0)
 
@@ -27,6 +37,7 @@ class Bench:
     printer: FakePrinter = field(default_factory=FakePrinter)
     incidents: FakeIncidents = field(default_factory=FakeIncidents)
     traces: FakeTraces = field(default_factory=FakeTraces)
+    baselines: FakeBaselines = field(default_factory=FakeBaselines)
     notices: list[Notice] = field(default_factory=list)
     published: list[Status] = field(default_factory=list)
     built: int = 0
@@ -39,6 +50,7 @@ class Bench:
             printer=self.printer,
             incidents=self.incidents,
             traces=self.traces,
+            baselines=self.baselines,
             publish=self.published.append,
             notify=self.notices.append,
             monotonic=self.clock,
@@ -64,7 +76,8 @@ class Bench:
         self.clock.now = end
 
     def kinds(self) -> list[NoticeKind]:
-        return [notice.kind for notice in self.notices]
+        """Return the kinds of all notices, but for those of a print's beginning and end."""
+        return [notice.kind for notice in self.notices if notice.kind not in (NoticeKind.PRINT_STARTED, NoticeKind.PRINT_ENDED)]
 
 
 @pytest.fixture
@@ -88,7 +101,7 @@ def test_a_good_print_is_watched_to_its_end_and_never_paused(bench: Bench) -> No
     assert bench.camera.taken == pytest.approx(720, abs=2)
     bench.watch.end()
     assert (bench.traces.begun, len(bench.traces.rows)) == (["benchy.gcode"], bench.watch.status.answers)
-    assert (bench.printer.pauses, bench.notices) == (0, [])
+    assert (bench.printer.pauses, bench.kinds()) == (0, [])
     assert (bench.detector.closed, bench.camera.closed) == (1, 1)
 
 
@@ -144,7 +157,7 @@ def test_a_false_alarm_undoes_a_pause_that_is_still_on_its_way(bench: Bench) -> 
     bench.printer.printer_state = "PAUSED"
     bench.watch.paused()
     assert (bench.printer.pauses, bench.printer.resumes) == (1, 1)
-    assert bench.kinds() == [NoticeKind.FAILURE]
+    assert bench.kinds() == [NoticeKind.FAILURE, NoticeKind.INCIDENT_ENDED]
 
 
 def test_a_false_alarm_leaves_a_pause_of_somebody_else_alone(bench: Bench) -> None:
@@ -204,7 +217,7 @@ def test_a_printer_that_does_not_print_is_not_paused(bench: Bench, state: str) -
     bench.run(20.0)
     bench.detector.look = look  # type: ignore[method-assign]
     bench.run(60.0)
-    assert (bench.printer.pauses, bench.notices) == (0, [])
+    assert (bench.printer.pauses, bench.kinds()) == (0, [])
 
 
 def test_nothing_is_ordered_before_the_news_are_heard(bench: Bench) -> None:
@@ -332,7 +345,7 @@ def test_one_lost_frame_is_not_blindness(bench: Bench) -> None:
     assert bench.watch.status.sentence == "No server answers."
     bench.detector.trouble = None
     bench.run(30.0)
-    assert bench.notices == []
+    assert bench.kinds() == []
 
 
 def test_a_failure_that_was_under_way_survives_a_server_outage(bench: Bench) -> None:
@@ -448,7 +461,13 @@ def test_a_missing_library_is_said_and_tried_again(bench: Bench) -> None:
         raise DetectorMissing("grpcio is missing.")
 
     watch = Watch(
-        SETTINGS, build=refuse, printer=bench.printer, incidents=bench.incidents, traces=bench.traces, monotonic=bench.clock
+        SETTINGS,
+        build=refuse,
+        printer=bench.printer,
+        incidents=bench.incidents,
+        traces=bench.traces,
+        baselines=bench.baselines,
+        monotonic=bench.clock,
     )
     for _ in range(6):
         watch.tick()

@@ -11,7 +11,7 @@ import pytest
 from octoprint_spaghetti.core.settings import Settings
 from octoprint_spaghetti.core.words import Status, Verdict
 from octoprint_spaghetti.ports import Parts
-from octoprint_spaghetti.testing import FakeCamera, FakeDetector, FakeIncidents, FakePrinter, FakeTraces
+from octoprint_spaghetti.testing import FakeBaselines, FakeCamera, FakeDetector, FakeIncidents, FakePrinter, FakeTraces
 from octoprint_spaghetti.watch import Watch
 from octoprint_spaghetti.watcher import INBOX_SIZE, Watcher
 
@@ -40,6 +40,7 @@ class Rig:
             printer=self.printer,
             incidents=FakeIncidents(),
             traces=FakeTraces(),
+            baselines=FakeBaselines(),
             publish=self.statuses.append,
         )
         self.watcher = Watcher(self.watch)

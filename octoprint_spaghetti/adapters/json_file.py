@@ -1,0 +1,18 @@
+"""JSON on the disk that a crash at any byte leaves whole: a reader sees the old content or the new one."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+
+def replace_json(file: Path, content: Any) -> None:
+    """Write beside the file, flush to the disk, then rename. Raises :class:`OSError`."""
+    partial = file.with_name(f".{file.name}.partial")
+    with partial.open("w", encoding="utf-8") as stream:
+        json.dump(content, stream, indent=1)
+        stream.flush()
+        os.fsync(stream.fileno())
+    partial.replace(file)

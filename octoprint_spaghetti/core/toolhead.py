@@ -1,0 +1,102 @@
+"""Where the tool is and what the printer is busy with, read from the G-code that is sent to it.
+
+Cheap enough for every line of a print. Prints from the printer's own SD card send no lines: then nothing is known.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+_WORD = re.compile(r"([XYZEP])\s*([-+]?\d*\.?\d+)")
+_MOVES = frozenset({"G0", "G1", "G2", "G3"})
+#: Commands that keep the printer from printing until the next extruding move.
+_BUSY = {
+    "M109": "heating",
+    "M190": "heating",
+    "M191": "heating",
+    "M116": "heating",
+    "G28": "homing",
+    "G29": "homing",
+    "M600": "filament change",
+    "M701": "filament change",
+    "M702": "filament change",
+}
+#: A layer is new when extrusion begins this much higher, in mm: the thinnest layers are 0.04 mm, a hop is not extruded.
+_THINNEST_LAYER = 0.03
+
+
+@dataclass(frozen=True)
+class Tool:
+    """What is known of the tool just now.
+
+    ``position`` last commanded x, y, z in mm (None before the first move); ``layer`` counted from 1 (None before the first
+    extrusion); ``busy`` why nothing is printed just now, in a word or two, or empty.
+    """
+
+    position: tuple[float, float, float] | None = None
+    layer: int | None = None
+    busy: str = ""
+
+
+class Toolhead:
+    """Follows the lines of one job; :meth:`follow` belongs to the thread that sends them, ``tool`` may be read by any."""
+
+    __slots__ = ("_absolute", "_absolute_e", "_at", "_extruded", "_layer", "_layer_z", "tool")
+
+    def __init__(self) -> None:
+        """Know nothing yet; printers start in absolute coordinates."""
+        self.tool = Tool()
+        self._at = {"X": 0.0, "Y": 0.0, "Z": 0.0}
+        self._extruded = 0.0
+        self._absolute = self._absolute_e = True
+        self._layer = 0
+        self._layer_z = 0.0
+
+    def restart(self) -> None:
+        """Count layers from 1 again: another job begins. Where the tool is, and how it counts, goes on."""
+        self._layer, self._layer_z = 0, 0.0
+        self.tool = Tool(self.tool.position, None, self.tool.busy)
+
+    def follow(self, command: str, gcode: str | None) -> bool:
+        """Take a line that was sent, and its code such as ``G1``; return whether it extrudes while moving."""
+        if gcode in _MOVES:
+            return self._move(command)
+        if gcode in _BUSY:
+            self.tool = Tool(self.tool.position, self.tool.layer, _BUSY[gcode])
+        elif gcode in ("G90", "G91"):
+            self._absolute = self._absolute_e = gcode == "G90"
+        elif gcode in ("M82", "M83"):
+            self._absolute_e = gcode == "M82"
+        elif gcode == "G92":
+            self._set(command)
+        return False
+
+    def _move(self, command: str) -> bool:
+        words = dict(_WORD.findall(command))
+        for axis in ("X", "Y", "Z"):
+            if axis in words:
+                value = float(words[axis])
+                self._at[axis] = value if self._absolute else self._at[axis] + value
+        extrudes = self._extrude(words) and ("X" in words or "Y" in words)
+        if extrudes and (not self._layer or self._at["Z"] > self._layer_z + _THINNEST_LAYER):
+            self._layer += 1
+            self._layer_z = self._at["Z"]
+        position = (self._at["X"], self._at["Y"], self._at["Z"])
+        self.tool = Tool(position, self._layer or None, "" if extrudes else self.tool.busy)
+        return extrudes
+
+    def _extrude(self, words: dict[str, str]) -> bool:
+        if "E" not in words:
+            return False
+        value = float(words["E"])
+        pushed = value - self._extruded if self._absolute_e else value
+        self._extruded = value if self._absolute_e else self._extruded + value
+        return pushed > 0.0
+
+    def _set(self, command: str) -> None:
+        for axis, value in _WORD.findall(command):
+            if axis == "E":
+                self._extruded = float(value)
+            elif axis in self._at:
+                self._at[axis] = float(value)

@@ -1,0 +1,75 @@
+"""The tool, read from the lines that are sent: layer, position, and what keeps it from printing."""
+
+from __future__ import annotations
+
+import pytest
+
+from octoprint_spaghetti.core.toolhead import Tool, Toolhead
+
+
+def after(*lines: str) -> Tool:
+    """Send lines, each of which begins with its code, and return what is known then."""
+    head = Toolhead()
+    for line in lines:
+        head.follow(line, line.split()[0])
+    return head.tool
+
+
+def test_a_layer_begins_with_extrusion_higher_up() -> None:
+    """Three heights with extrusion are three layers."""
+    tool = after("G1 Z0.2", "G1 X10 E1", "G1 Z0.4", "G1 X20 E2", "G1 Z0.6", "G1 X30 E3")
+    assert tool == Tool((30.0, 0.0, 0.6), 3, "")
+
+
+def test_a_hop_is_no_layer() -> None:
+    """The tool lifts to travel and comes down again: still the first layer."""
+    assert after("G1 Z0.2", "G1 X10 E1", "G1 Z0.8", "G0 X50", "G1 Z0.2", "G1 X60 E2").layer == 1
+
+
+def test_a_retraction_is_no_extrusion() -> None:
+    """Pulling filament back, or pushing it in place, prints nothing."""
+    head = Toolhead()
+    assert not head.follow("G1 E-2 F1800", "G1")
+    assert not head.follow("G1 E5", "G1")
+    assert not head.follow("G1 X10 E4", "G1")
+    assert head.follow("G1 X20 E4.5", "G1")
+
+
+def test_relative_extrusion_and_relative_moves_are_followed() -> None:
+    """After M83 and G91 each number is a step."""
+    tool = after("M83", "G1 Z0.2", "G1 X10 E0.5", "G1 X20 E0.5", "G91", "G1 X5 Z0.2 E0.5")
+    assert tool == Tool((25.0, 0.0, pytest.approx(0.4)), 2, "")
+
+
+def test_a_position_that_is_set_is_believed() -> None:
+    """G92 E0 starts the count of filament anew, as slicers do at every layer."""
+    head = Toolhead()
+    head.follow("G1 X10 E100", "G1")
+    head.follow("G92 E0", "G92")
+    assert head.follow("G1 X20 E0.4", "G1")
+
+
+@pytest.mark.parametrize(
+    ("line", "busy"),
+    [("M109 S210", "heating"), ("M190 S60", "heating"), ("G28", "homing"), ("G29", "homing"), ("M600", "filament change")],
+)
+def test_what_is_no_printing_lasts_until_the_next_extrusion(line: str, busy: str) -> None:
+    """Heating, homing and a filament change are named until filament is laid down again; a travel does not end them."""
+    head = Toolhead()
+    head.follow(line, line.split()[0])
+    head.follow("G0 X5", "G0")
+    assert head.tool.busy == busy
+    head.follow("G1 X10 E1", "G1")
+    assert head.tool.busy == ""
+
+
+def test_another_job_counts_its_layers_from_one() -> None:
+    """Position and the way of counting go on, the layers begin anew."""
+    head = Toolhead()
+    for line in ("M83", "G1 Z5", "G1 X10 E1"):
+        head.follow(line, line.split()[0])
+    head.restart()
+    assert head.tool == Tool((10.0, 0.0, 5.0), None, "")
+    head.follow("G1 Z0.2", "G1")
+    head.follow("G1 X20 E0.5", "G1")
+    assert head.tool.layer == 1

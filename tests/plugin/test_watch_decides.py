@@ -1,0 +1,260 @@
+"""The watch over a print, as far as the decision goes: rules, shadow, second look, what is usual, and what it tells."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from octoprint_spaghetti.core.geometry import Box
+from octoprint_spaghetti.core.policies import PrintEvent
+from octoprint_spaghetti.core.toolhead import Tool
+from octoprint_spaghetti.core.words import Answer, Frame, NoticeKind, ProtectionLevel, Verdict
+from octoprint_spaghetti.core.zones import Zone
+from octoprint_spaghetti.testing import FakeDetector, answer
+from tests.pictures import jpeg
+from tests.plugin.test_watch import SETTINGS, Bench
+
+TANGLE = Box(0.70, 0.60, 0.76, 0.68)
+
+
+class PlacedDetector(FakeDetector):
+    """Answers with a box, and with another score when it may look closely."""
+
+    def __init__(self, score: float, enlarged: float) -> None:
+        super().__init__(score=score)
+        self.enlarged = enlarged
+        self.regions: list[Box] = []
+
+    def look(self, frame: Frame, roi: Box | None = None) -> Answer:
+        if roi is not None:
+            self.regions.append(roi)
+        return answer(self.enlarged if roi is not None else self.score, box=TANGLE)
+
+
+class Photographer:
+    """Sends real pictures of a 720p camera."""
+
+    def __init__(self, bench: Bench) -> None:
+        self.clock, self.taken = bench.clock, 0
+
+    def capture(self) -> Frame:
+        self.taken += 1
+        return Frame(jpeg(self.taken % 8, 1280, 720), self.clock(), "720p")
+
+    def close(self) -> None: ...
+
+
+def failing(bench: Bench, seconds: float = 60.0) -> None:
+    """Let a calm minute pass, and then a failure."""
+    bench.print()
+    bench.run(60.0)
+    bench.detector.score = 0.95
+    bench.run(seconds)
+
+
+def test_in_shadow_nothing_is_done_and_everything_is_recorded() -> None:
+    """The printer is left alone; the evidence is kept, and the report says when each rule would have paused."""
+    bench = Bench(replace(SETTINGS, shadow=True))
+    failing(bench, 400.0)
+    assert bench.printer.pauses == 0
+    assert [incident.action for incident in bench.incidents.opened] == ["shadow"]
+    assert bench.notices[-1].sentence.startswith("Shadow mode, nothing is done")
+    bench.watch.end()
+    ours, obico = bench.watch.status.rules
+    assert (ours["policy"], obico["policy"]) == ("spaghetti", "obico")
+    assert 60.0 < ours["acted_at_s"] < 110.0
+    assert "would have paused" in ours["sentence"]
+
+
+def boxed(bench: Bench) -> None:
+    """Let the detector answer with a box, which is all that Obico's rule counts."""
+    bench.detector = PlacedDetector(0.0, 0.0)
+
+
+def test_obicos_rule_decides_when_it_is_chosen() -> None:
+    """An hour into a print it pauses too, if later than ours would; the status shows its evidence on its own levels."""
+    bench = Bench(replace(SETTINGS, policy="obico", second_look=False))
+    boxed(bench)
+    bench.print()
+    bench.run(3600.0)
+    bench.detector.score = 0.95
+    bench.run(40.0)
+    assert bench.printer.pauses == 1
+    assert bench.watch.status.suspect_at == 0.38
+    ours, obico = bench.watch.status.rules
+    assert 3600.0 < ours["acted_at_s"]
+    assert obico["acted_at_s"] > 3600.0
+
+
+def test_what_is_suspected_is_looked_at_enlarged() -> None:
+    """A small suspicious thing that is nothing when seen closely does not pause the print."""
+    bench = Bench()
+    bench.detector = PlacedDetector(0.7, enlarged=0.0)
+    bench.camera = Photographer(bench)  # type: ignore[assignment]
+    bench.print()
+    bench.run(300.0)
+    assert bench.detector.regions
+    assert bench.printer.pauses == 0
+
+
+def test_a_second_look_can_be_switched_off() -> None:
+    """Then the first look decides alone."""
+    bench = Bench(replace(SETTINGS, second_look=False))
+    bench.detector = PlacedDetector(0.7, enlarged=0.0)
+    bench.camera = Photographer(bench)  # type: ignore[assignment]
+    bench.print()
+    bench.run(90.0)
+    assert (bench.detector.regions, bench.printer.pauses) == ([], 1)
+
+
+def test_an_ignore_zone_is_honoured() -> None:
+    """What lies in a zone that the owner drew never pauses a print."""
+    zone = Zone(((0.6, 0.5), (0.9, 0.5), (0.9, 0.8), (0.6, 0.8)))
+    bench = Bench(replace(SETTINGS, zones=(zone,)))
+    bench.detector = PlacedDetector(0.95, 0.95)
+    bench.print()
+    bench.run(600.0)
+    assert (bench.printer.pauses, bench.watch.status.verdict) == (0, Verdict.WATCHING)
+
+
+def test_an_incident_proposes_the_zone_it_lies_in() -> None:
+    """Should it be a false alarm, one click ignores the place."""
+    bench = Bench()
+    bench.detector = PlacedDetector(0.95, 0.95)
+    bench.print()
+    bench.run(120.0)
+    incident = bench.incidents.opened[0]
+    assert Zone(incident.zone).share_of(TANGLE) == pytest.approx(1.0)
+    assert incident.why["same_place"] == incident.why["hits"]
+
+
+def good_lattice(bench: Bench) -> None:
+    """Print a lattice: it alarms, is called a false alarm, and ends well."""
+    failing(bench)
+    assert bench.printer.pauses == 1
+    bench.printer.printer_state = "PAUSED"
+    bench.watch.paused()
+    bench.watch.false_alarm()
+    bench.printer.printer_state = "PRINTING"
+    bench.watch.resumed(bench.clock())
+    bench.run(600.0)
+    bench.watch.end(done=True)
+
+
+def test_a_lattice_alarms_once_in_its_life() -> None:
+    """What was a false alarm in a print that ended well is usual for the same file at the same layer."""
+    bench = Bench()
+    bench.printer.at = Tool((0.0, 0.0, 5.0), 25)
+    bench.watch._settings = replace(SETTINGS, numbers=(("hit_at", 0.4),))
+    good_lattice(bench)
+    bench.detector.score = 0.9
+    bench.print()
+    bench.run(600.0)
+    assert bench.printer.pauses == 1
+    assert bench.watch.status.why["usual"] > 0.5
+
+
+@pytest.mark.parametrize(
+    ("done", "alarmed"), [(False, False), (True, True)], ids=["cancelled", "an alarm that nobody called false"]
+)
+def test_other_prints_teach_nothing(done: bool, alarmed: bool) -> None:
+    """Only a print that is known to be good says what is usual."""
+    bench = Bench()
+    bench.detector.score = 0.2
+    bench.print()
+    bench.run(600.0)
+    if alarmed:
+        bench.detector.score = 0.95
+        bench.run(60.0)
+        assert bench.incidents.opened
+    bench.watch.end(done=done)
+    assert bench.baselines.kept.hours == 0.0
+
+
+def test_a_filament_change_is_not_judged() -> None:
+    """While the printer does something else nothing is held against the print, and the sentence says what it does."""
+    bench = Bench()
+    bench.print()
+    bench.run(60.0)
+    bench.printer.at = Tool((0.0, 0.0, 5.0), 25, "filament change")
+    bench.detector.score = 0.95
+    bench.run(600.0)
+    assert bench.printer.pauses == 0
+    assert bench.watch.status.sentence == "Nothing is judged during filament change."
+    bench.printer.at = Tool((0.0, 0.0, 5.0), 25)
+    bench.run(60.0)
+    assert bench.printer.pauses == 1
+
+
+def test_the_first_layers_are_looked_at_more_often() -> None:
+    """Twice as often as the calm rest of the print."""
+    bench = Bench()
+    bench.printer.at = Tool((0.0, 0.0, 0.2), 1)
+    bench.print()
+    bench.run(100.0)
+    first = bench.camera.taken
+    bench.printer.at = Tool((0.0, 0.0, 9.0), 40)
+    bench.run(100.0)
+    assert bench.camera.taken - first == pytest.approx(first / 2, abs=2)
+    assert [row.layer for row in bench.traces.rows[-2:]] == [40, 40]
+
+
+def test_a_suspicion_that_lasts_is_told_once() -> None:
+    """A print that is suspect for minutes without failing is worth a look; told once, it is how this print looks."""
+    bench = Bench()
+    bench.print()
+    bench.run(60.0)
+    bench.detector.score = 0.45
+    bench.run(3600.0)
+    assert (bench.printer.pauses, bench.watch.status.verdict) == (0, Verdict.WATCHING)
+    assert bench.kinds() == [NoticeKind.SUSPICION]
+    bench.detector.score = 0.95
+    bench.run(60.0)
+    assert bench.printer.pauses == 1
+
+
+def test_the_detector_says_who_looks_and_when_that_changes_it_is_told() -> None:
+    """From the server to this computer and back: the level, the reason, and one notice each way."""
+    bench = Bench()
+    bench.print()
+    bench.run(30.0)
+    bench.detector.level, bench.detector.why = ProtectionLevel.LOCAL, "No inference server answers; this computer looks."
+    bench.run(60.0)
+    assert bench.watch.status.protection.level is ProtectionLevel.LOCAL
+    assert "No inference server" in bench.watch.status.protection.reason
+    bench.detector.level, bench.detector.why = ProtectionLevel.REMOTE, ""
+    bench.run(60.0)
+    assert [notice.detail for notice in bench.notices if notice.kind is NoticeKind.PROTECTION] == ["local", "remote"]
+
+
+def test_a_detector_that_needs_a_rest_gets_it() -> None:
+    """A slow detector on this computer keeps to its share of the processor: the next look waits."""
+    bench = Bench()
+    bench.detector.earliest_s = 20.0
+    bench.print()
+    bench.run(400.0)
+    assert bench.camera.taken == pytest.approx(20, abs=2)
+    assert bench.watch.status.verdict is Verdict.WATCHING
+
+
+def test_what_happens_to_the_print_stands_in_its_trace() -> None:
+    """A replay needs the events as well as the frames."""
+    bench = Bench()
+    good_lattice(bench)
+    assert bench.traces.events == [
+        PrintEvent.EXTRUSION_BEGAN,
+        PrintEvent.PAUSED,
+        PrintEvent.FALSE_ALARM,
+        PrintEvent.RESUMED,
+    ]
+
+
+def test_the_cost_of_the_print_is_in_the_status() -> None:
+    """Frames so far, and what an hour costs at this pace."""
+    bench = Bench()
+    bench.print()
+    bench.run(100.0)
+    budget = bench.watch.status.budget
+    assert budget["frames"] == bench.watch.status.answers
+    assert budget["per_hour"]["frames"] == 720
