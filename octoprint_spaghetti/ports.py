@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from octoprint_spaghetti.core.baseline import Baselines
+from octoprint_spaghetti.core.belief import Belief
 from octoprint_spaghetti.core.geometry import Box
 from octoprint_spaghetti.core.policies import PrintEvent
 from octoprint_spaghetti.core.toolhead import Tool
@@ -109,6 +110,19 @@ class BaselineStore(Protocol):
 
     def save(self, baselines: Baselines) -> None:
         """Keep the baselines. Raises :class:`EvidenceError`."""
+
+
+class BeliefStore(Protocol):
+    """Keeps what is believed of the print that runs, for a restart in mid-print."""
+
+    def save(self, key: str, belief: Belief, at: float, wall: float) -> None:
+        """Keep the belief about the print of file ``key``; ``at`` monotonic, ``wall`` Unix time. Raises :class:`EvidenceError`."""
+
+    def load(self, key: str, at: float, wall: float) -> Belief | None:
+        """Return the belief about a print of file ``key`` on the clock of now, or None when there is none that still helps."""
+
+    def forget(self) -> None:
+        """Drop the belief. Raises :class:`EvidenceError`."""
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from octoprint_spaghetti.core.baseline import Baselines
+from octoprint_spaghetti.core.belief import Belief
 from octoprint_spaghetti.core.errors import CameraError, DetectorError, EvidenceError, PrinterError
 from octoprint_spaghetti.core.geometry import Box
 from octoprint_spaghetti.core.policies import PrintEvent
@@ -201,3 +202,22 @@ class FakeBaselines:
     def save(self, baselines: Baselines) -> None:
         """Keep them."""
         self.kept = baselines
+
+
+@dataclass
+class FakeBeliefs:
+    """Keeps a belief in memory, on one clock."""
+
+    kept: Belief | None = None
+
+    def save(self, key: str, belief: Belief, at: float, wall: float) -> None:
+        """Keep it."""
+        self.kept = belief
+
+    def load(self, key: str, at: float, wall: float) -> Belief | None:
+        """Return it."""
+        return self.kept
+
+    def forget(self) -> None:
+        """Drop it."""
+        self.kept = None

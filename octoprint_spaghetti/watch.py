@@ -7,20 +7,20 @@
 from __future__ import annotations
 
 import logging
+import math
 import time
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
 from octoprint_spaghetti.core import judge, second_look
-from octoprint_spaghetti.core.belief import Belief
 from octoprint_spaghetti.core.errors import CameraError, DetectorError
 from octoprint_spaghetti.core.explanation import Explanation, explain
 from octoprint_spaghetti.core.jpeg import size_wh
+from octoprint_spaghetti.core.panel import Panel
 from octoprint_spaghetti.core.patience import Patience
-from octoprint_spaghetti.core.policies import Opinion, Policy, PrintEvent, SpaghettiPolicy, rules
+from octoprint_spaghetti.core.policies import PrintEvent
 from octoprint_spaghetti.core.settings import Settings
-from octoprint_spaghetti.core.shadow import Shadow
 from octoprint_spaghetti.core.words import (
     Answer,
     Exhibit,
@@ -35,7 +35,7 @@ from octoprint_spaghetti.core.words import (
 )
 from octoprint_spaghetti.core.zones import proposed
 from octoprint_spaghetti.job import Job, bounded
-from octoprint_spaghetti.ports import BaselineStore, Detector, Incidents, Parts, Printer, Traces
+from octoprint_spaghetti.ports import BaselineStore, BeliefStore, Detector, Incidents, Parts, Printer, Traces
 from octoprint_spaghetti.response import Response
 from octoprint_spaghetti.saying import sentence_of, verdict_of
 
@@ -45,6 +45,8 @@ IDLE_POLL_S = 5.0
 BLIND_AFTER_INTERVALS, BLIND_AFTER_S = 2.0, 10.0
 #: A live camera never sends the same file twice; one that does for this long is frozen.
 FROZEN_AFTER_S = 60.0
+#: What is believed of the print is written down this often, for a restart.
+REMEMBERED_EVERY_S = 10.0
 
 PRINTING_STATES = frozenset({"STARTING", "PRINTING", "RESUMING"})
 STANDING_STATES = frozenset({"PAUSING", "PAUSED"})
@@ -67,6 +69,7 @@ class Watch:
         incidents: Incidents,
         traces: Traces,
         baselines: BaselineStore,
+        beliefs: BeliefStore,
         publish: Callable[[Status], None] = lambda status: None,
         notify: Callable[[Notice], None] = lambda notice: None,
         outdated: Callable[[], bool] = lambda: False,
@@ -80,6 +83,7 @@ class Watch:
         self._printer = printer
         self._traces = traces
         self._baselines = baselines
+        self._beliefs = beliefs
         self._publish = publish
         self.outdated = outdated
         self._monotonic = monotonic
@@ -88,8 +92,8 @@ class Watch:
         self._response = Response(printer, incidents, notify, wall, self._logger)
         self._parts: Parts | None = None
         self._job: Job | None = None
-        self._shadow = Shadow((), 0.0)
-        self._rule: Policy | None = None  # decides in place of our judge, when another rule is chosen
+        self._panel = Panel(settings.policy, settings.patience(), judge.begin(monotonic()))
+        self._remembered_at = -math.inf
         self._due = 0.0  # monotonic seconds of the next look
         self.status = Status()
         self.picture: Frame | None = None  # the last one the detector answered for
@@ -131,14 +135,19 @@ class Watch:
 
     # -- the print's life -----------------------------------------------------------------------------------------------
 
-    def begin(self) -> None:
-        """Watch a job that has begun; what was believed of another one is dropped."""
+    def begin(self, *, found: bool = False) -> None:
+        """Watch a job that has begun; what was believed of another one is dropped.
+
+        A job that was ``found`` running may be one that was watched before a restart: then what was believed of it goes on.
+        """
         if not self._settings.enabled:
             return
         now, name, file = self._monotonic(), self._printer.job_name(), self._printer.job_key()
-        belief = judge.begin(now, self._baselines.load().background(file))
+        known = self._beliefs.load(file, now, self._wall()) if found else None
+        background = self._baselines.load().background(file)
+        belief = judge.begin(now, background) if known is None else replace(known, background=background, paused=False)
         self._job = Job(belief=belief, last_sighting_at=now, began=now, file=file, counted_to=now)
-        self._choose_rules(self._job)
+        self._panel = Panel(self._settings.policy, self._patience(), belief)
         unseen = Protection(ProtectionLevel.UNPROTECTED, now, "No picture has been looked at yet.")
         self.status = Status(protection=unseen, picture_number=self.status.picture_number)
         self._due = now
@@ -157,12 +166,13 @@ class Watch:
                 self._response.tell(job, NoticeKind.INCIDENT_ENDED, "The print has ended.", detail="print_ended")
         summary = job.coverage.sentence()
         self._logger.info("%s (%d pictures, %d answers)", summary, self.status.frames_sent, self.status.answers)
-        self.status = replace(self.status, coverage=summary, rules=self._looked_on())
+        self.status = replace(self.status, coverage=summary, rules=self._panel.report())
         self._response.tell(job, NoticeKind.PRINT_ENDED, summary)
         self._job = None
         if done and (job.incident is None or job.forgiven):
             self._learn(job)
         self._traces.end()
+        self._response.written(self._beliefs.forget)
         self._close_parts()
 
     def _learn(self, job: Job) -> None:
@@ -173,7 +183,7 @@ class Watch:
         """Do what a lost event would have done; the printer's own state is always right."""
         if state in PRINTING_STATES:
             if self._job is None:
-                self.begin()
+                self.begin(found=True)
             elif self._job.belief.paused:
                 self.resumed(self._monotonic())
             elif self._job.resume_wanted:  # the pause that was to be undone never came
@@ -248,20 +258,12 @@ class Watch:
         if not settings.enabled:
             self.end()
         if self._job is not None:
-            self._choose_rules(self._job)
+            self._panel = Panel(settings.policy, self._patience(), self._job.belief)
             self._job = replace(self._job, order=self._job.order if self._action() == "pause" else None)
         self._due = self._monotonic()
 
-    def _choose_rules(self, job: Job) -> None:
-        """Let every rule think along from now on, and the chosen one decide; one that joins in mid-print begins anew."""
-        self._shadow = Shadow(rules(self._patience(), job.belief), job.began)
-        others = (rule for rule in rules(self._patience(), job.belief) if rule.name != SpaghettiPolicy.name)
-        self._rule = next((rule for rule in others if rule.name == self._settings.policy), None)
-
     def _happened(self, event: PrintEvent, at: float) -> None:
-        self._shadow.tell(event, at)
-        if self._rule is not None:
-            self._rule.tell(event, at)
+        self._panel.tell(event, at)
         self._response.written(lambda: self._traces.tell(event, at))
 
     # -- looking --------------------------------------------------------------------------------------------------------
@@ -313,12 +315,12 @@ class Watch:
             unfit=unfit,
             digest=frame.digest,
             unchanged_since=None,
-            opinion=self._opinion(belief, seen, patience),
+            opinion=self._panel.see(seen, belief, patience),
             profile=job.profile if judge.is_idle(belief) else job.profile.add(tool.layer, answer.score),
             exhibits=bounded((*job.exhibits, Exhibit(frame, answer))),
         )
-        self._shadow.see(seen)
         self._response.written(lambda: self._traces.add(seen))
+        self._remember(job)
         self.picture = frame
         self.status = replace(
             self.status,
@@ -334,12 +336,11 @@ class Watch:
         if job.opinion is not None and job.opinion.act:
             self._act(job)
 
-    def _opinion(self, belief: Belief, seen: Sighting, patience: Patience) -> Opinion:
-        if self._rule is not None and not belief.unfit:
-            return self._rule.see(seen)
-        level = judge.failing_level(belief, seen.at, patience)
-        act = self._rule is None and judge.may_act(belief, seen.at, patience)
-        return Opinion(belief.verdict, belief.evidence, patience.suspect_at, level, act)
+    def _remember(self, job: Job) -> None:
+        now = self._monotonic()
+        if now - self._remembered_at >= REMEMBERED_EVERY_S:
+            self._remembered_at = now
+            self._response.written(lambda: self._beliefs.save(job.file, job.belief, now, self._wall()))
 
     def _is_repeated(self, job: Job, frame: Frame) -> bool:
         """Return whether the camera sent the same file again, and remember since when it does."""
@@ -428,9 +429,6 @@ class Watch:
     def _action(self) -> str:
         return "shadow" if self._settings.shadow else self._settings.action
 
-    def _looked_on(self) -> tuple[dict[str, Any], ...]:
-        return tuple({**would.as_json(), "sentence": would.sentence()} for would in self._shadow.report())
-
     # -- saying how things are --------------------------------------------------------------------------------------------
 
     def report(self) -> None:
@@ -446,24 +444,24 @@ class Watch:
         if job is None:
             status = replace(status, evidence=0.0, suspect_at=patience.suspect_at, failing_at=patience.failing_at, muted=False)
         else:
-            opinion = job.opinion
-            why = self._explained(job)
-            status = replace(
-                status,
-                evidence=why.evidence if opinion is None or self._rule is None else opinion.evidence,
-                suspect_at=patience.suspect_at if opinion is None else opinion.suspect_at,
-                failing_at=judge.failing_level(job.belief, now, patience)
-                if self._rule is None or opinion is None
-                else opinion.failing_at,
-                muted=job.belief.muted,
-                layer=job.belief.layer,
-                votes=why.votes,
-                why=why.as_json(),
-                budget=job.budget.as_json(self._settings.pace()),
-                rules=self._looked_on(),
-            )
+            status = replace(status, **self._thought(job, patience, now))
         self.status = status
         self._publish(status)
+
+    def _thought(self, job: Job, patience: Patience, now: float) -> dict[str, Any]:
+        """Return what is thought of the print, by the names of :class:`Status`."""
+        why, opinion = self._explained(job), job.opinion if not self._panel.ours else None
+        return {
+            "evidence": why.evidence if opinion is None else opinion.evidence,
+            "suspect_at": patience.suspect_at if opinion is None else opinion.suspect_at,
+            "failing_at": judge.failing_level(job.belief, now, patience) if opinion is None else opinion.failing_at,
+            "muted": job.belief.muted,
+            "layer": job.belief.layer,
+            "votes": why.votes,
+            "why": why.as_json(),
+            "budget": job.budget.as_json(self._settings.pace()),
+            "rules": self._panel.report(),
+        }
 
     def _explained(self, job: Job) -> Explanation:
         return explain(job.belief, self._patience())

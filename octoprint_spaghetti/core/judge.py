@@ -76,7 +76,7 @@ def advance(belief: Belief, sighting: Sighting, patience: Patience) -> Belief:
     at = sighting.at
     if belief.paused or (belief.last_at is not None and at <= belief.last_at):
         return belief
-    seen = _with_scene(replace(belief, layer=sighting.layer, idle=sighting.busy), sighting, patience)
+    seen = _noted(belief, sighting, patience)
     if warming_up(belief, at, patience):
         return _warmed(seen, sighting, patience)
     if seen.unfit or seen.idle:
@@ -157,15 +157,15 @@ def growth(belief: Belief, patience: Patience) -> float:
     return min(1.0, max(0.0, after / before - 1.0))
 
 
-def _with_scene(belief: Belief, sighting: Sighting, patience: Patience) -> Belief:
-    """Note whether the scene can be judged; a camera that was moved makes places and the usual score worthless."""
-    answer = sighting.answer
+def _noted(belief: Belief, sighting: Sighting, patience: Patience) -> Belief:
+    """Note layer, doings and scene; a camera that was moved makes places and the usual score worthless."""
+    answer, scene = sighting.answer, belief.scene
     unfit = scene_health.problem(answer.scene)
-    if not patience.scene_gate or unfit:
-        return replace(belief, unfit=unfit)
-    limits = scene_health.Steadiness(patience.moved_below, patience.moved_for, patience.light_step, patience.settle)
-    scene = scene_health.follow(belief.scene, answer.thumbnail, answer.scene.brightness, sighting.at, limits)
-    seen = replace(belief, scene=scene, unfit=scene.why)
+    if patience.scene_gate and not unfit:
+        limits = scene_health.Steadiness(patience.moved_below, patience.moved_for, patience.light_step, patience.settle)
+        scene = scene_health.follow(scene, answer.thumbnail, answer.scene.brightness, sighting.at, limits)
+        unfit = scene.why
+    seen = replace(belief, layer=sighting.layer, idle=sighting.busy, scene=scene, unfit=unfit)
     return seen if scene.moves == belief.scene.moves else replace(_calmed(seen), forgiven=(), usual=0.0)
 
 
@@ -187,23 +187,24 @@ def _judged(belief: Belief, sighting: Sighting, patience: Patience) -> Belief:
     score = _lifted(_beyond_usual(belief, answer.score, patience), belief, patience)
     step = _step(belief, at, patience)
     evidence = belief.evidence + _weight(step, patience.time_constant) * (score - belief.evidence)
-    glance = Glance(at, score, _places(answer, patience))
-    recent = (*(earlier for earlier in belief.recent if earlier.at > at - patience.window), glance)
-    seen = replace(belief, last_at=at, evidence=evidence, recent=recent)
+    recent = (*_newer(belief.recent, at - patience.window), Glance(at, score, _places(answer, patience)))
     if evidence < patience.suspect_at:
-        calm = replace(seen, suspect_since=None, verdict=Verdict.WATCHING)
-        return _used_to(calm, answer.score, _weight(step, patience.calm_time))
-    seen = replace(seen, suspect_since=at if belief.suspect_since is None else belief.suspect_since)
+        usual = belief.usual + _weight(step, patience.calm_time) * (answer.score - belief.usual)
+        return replace(
+            belief, last_at=at, evidence=evidence, recent=recent, suspect_since=None, usual=usual, verdict=Verdict.WATCHING
+        )
+    since = at if belief.suspect_since is None else belief.suspect_since
+    seen = replace(belief, last_at=at, evidence=evidence, recent=recent, suspect_since=since, verdict=Verdict.SUSPECT)
     if _sustained(seen, at, patience):
         return replace(seen, verdict=Verdict.FAILING)
-    suspect = replace(seen, verdict=Verdict.SUSPECT)
-    if is_lasting(suspect, at, patience) and growth(suspect, patience) < _GROWING:
-        return _used_to(suspect, min(answer.score, patience.lasting_usual), _weight(step, patience.lasting_time))
-    return suspect
+    if is_lasting(seen, at, patience) and growth(seen, patience) < _GROWING:
+        # A suspicion of minutes that neither fails nor grows is how this print looks.
+        return _used_to(seen, min(answer.score, patience.lasting_usual), _weight(step, patience.lasting_time))
+    return seen
 
 
 def _used_to(belief: Belief, score: float, weight: float) -> Belief:
-    """Move what is usual towards a score; a suspicion of minutes that neither fails nor grows is how this print looks."""
+    """Move what is usual towards a score."""
     return replace(belief, usual=belief.usual + weight * (score - belief.usual))
 
 
@@ -229,6 +230,11 @@ def _lifted(score: float, belief: Belief, patience: Patience) -> float:
     if score < patience.suspect_at:
         return score
     return score + (1.0 - score) * patience.growth_lift * growth(belief, patience)
+
+
+def _newer(recent: tuple[Glance, ...], than: float) -> tuple[Glance, ...]:
+    first = next((number for number, glance in enumerate(recent) if glance.at > than), len(recent))
+    return recent[first:]
 
 
 def _step(belief: Belief, at: float, patience: Patience) -> float:

@@ -6,7 +6,7 @@ import dataclasses
 import math
 import re
 from dataclasses import dataclass
-from typing import Any, Union
+from typing import Any, Protocol
 from urllib.parse import urlsplit
 
 from octoprint_spaghetti.core.errors import SettingRefused
@@ -23,6 +23,13 @@ _CHANNEL = re.compile(r"file:\S.*|[A-Za-z][A-Za-z0-9+.-]*://\S+")
 MOST_CHANNELS, LONGEST_CHANNEL = 10, 2000
 #: Nobody draws more by hand; each is computed for each box of each frame.
 MOST_ZONES, MOST_CORNERS = 20, 50
+
+
+class Kind(Protocol):
+    """Something a setting can be."""
+
+    def check(self, name: str, value: object) -> Any:
+        """Return the value as the setting holds it; raise :class:`SettingRefused` with what it must be."""
 
 
 @dataclass(frozen=True)
@@ -194,9 +201,6 @@ class Zones:
             raise SettingRefused(
                 name, f"{name}: {shown(value)} is no list of corners such as [[0, 0], [1, 0], [1, 1]] ({error})"
             ) from None
-
-
-Kind = Union[Number, Choice, Switch, Text, Shaped, Channels, Addresses, Zones]
 
 
 def shown(value: object) -> str:

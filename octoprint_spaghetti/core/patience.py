@@ -113,10 +113,13 @@ class Patience:
     # the scene
     scene_gate: bool = setting(True, Switch(), "Decide nothing while the camera was moved or the light has just changed.")
     moved_below: float = setting(
-        0.2, _SHARE, "Likeness of the picture to the one before, 0 to 1, below which the camera sees something else."
+        0.1,
+        Number(-1.0, 1.0, ""),
+        "Likeness of the picture to the one before, from which the camera sees something else. Good prints that were looked at only "
+        "every few minutes stayed above 0.15, but for one with a camera close to a moving bed.",
     )
     moved_for: float = setting(
-        8.0, Number(0.0, 120.0, "s"), "For so long it must: a hand or a toolhead close to the lens goes away again."
+        15.0, Number(0.0, 120.0, "s"), "For so long it must: a hand, or the bed, close to the lens goes away again."
     )
     light_step: float = setting(0.2, _SHARE, "Change of brightness from one frame to the next that is a light, not a print.")
     settle: float = setting(15.0, Number(0.0, 300.0, "s"), "After such a change nothing is decided for this long.")
@@ -178,6 +181,6 @@ class Numbers:
         except (TypeError, ValueError):
             raise SettingRefused(name, f"{name} must map names of the judge's numbers to values") from None
 
-    def plain(self, value: tuple[tuple[str, Any], ...]) -> dict[str, Any]:
-        """Return the pairs as the mapping that is stored."""
-        return dict(value)
+    def plain(self, value: tuple[tuple[str, Any], ...]) -> list[list[Any]]:
+        """Return the pairs as they are stored: OctoPrint merges a mapping into the stored one, so that no number could be dropped."""
+        return [list(pair) for pair in value]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from octoprint_spaghetti.core.words import Scene
 
@@ -59,20 +59,15 @@ def follow(memory: SceneMemory, thumbnail: bytes, brightness: float, at: float, 
     seconds; shorter, it was a hand. After either, nothing is decided for ``settle`` seconds. ``moves`` counts the moves.
     """
     unsettled = memory.unsettled_until is not None and at < memory.unsettled_until
-    stepped = memory.brightness is not None and abs(brightness - memory.brightness) >= limits.light_step
-    if stepped:
-        return replace(
-            memory, thumbnail=thumbnail, brightness=brightness, strange_since=None, unsettled_until=at + limits.settle, why=LIGHT
-        )
-    calm = replace(memory, brightness=brightness, why=memory.why if unsettled else "")
+    until, why = (memory.unsettled_until, memory.why) if unsettled else (None, "")
+    if memory.brightness is not None and abs(brightness - memory.brightness) >= limits.light_step:
+        return SceneMemory(thumbnail, brightness, None, at + limits.settle, LIGHT, memory.moves)
     if not memory.thumbnail or likeness(memory.thumbnail, thumbnail) >= limits.moved_below:
-        return replace(calm, thumbnail=thumbnail or memory.thumbnail, strange_since=None)
+        return SceneMemory(thumbnail or memory.thumbnail, brightness, None, until, why, memory.moves)
     since = memory.strange_since if memory.strange_since is not None else at
     if at - since < limits.moved_for:  # what it is measured against stays the picture before
-        return replace(calm, strange_since=since)
-    return replace(
-        calm, thumbnail=thumbnail, strange_since=None, unsettled_until=at + limits.settle, why=MOVED, moves=memory.moves + 1
-    )
+        return SceneMemory(memory.thumbnail, brightness, since, until, why, memory.moves)
+    return SceneMemory(thumbnail, brightness, None, at + limits.settle, MOVED, memory.moves + 1)
 
 
 def likeness(a: bytes, b: bytes) -> float:

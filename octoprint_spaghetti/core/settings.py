@@ -104,6 +104,7 @@ class Settings:
     traces_kept: int = setting(
         100, Number(1, 1000, "prints"), "Older records of prints, half a MB a day each, are deleted beyond it."
     )
+    verbose: bool = setting(False, Switch(), "Write every step of the watch into OctoPrint's log, to find out what is wrong.")
     channels: tuple[str, ...] = setting(
         (), Channels(), "Where messages go, as Apprise addresses such as discord://..., or file:/path to one; never shown again."
     )
@@ -206,7 +207,7 @@ def accept(changes: Mapping[str, object]) -> tuple[dict[str, Any], tuple[Setting
         if name not in _FIELDS or (name in SECRETS and not value):
             continue
         try:
-            accepted[name] = _plain(_FIELDS[name].metadata["kind"], check(name, value))
+            accepted[name] = plain(name, check(name, value))
         except SettingRefused as error:
             refused.append(error)
     return accepted, tuple(refused)
@@ -216,6 +217,11 @@ def describe(name: str) -> tuple[Kind, str]:
     """Return the kind (range, unit, words) and the sentence of a setting; raises :class:`KeyError`."""
     metadata = _FIELDS[name].metadata
     return metadata["kind"], metadata["sentence"]
+
+
+def plain(name: str, value: Any) -> Any:
+    """Return a checked value of a setting as plain JSON types, as OctoPrint stores it."""
+    return _plain(_FIELDS[name].metadata["kind"], value)
 
 
 def _plain(kind: Any, value: Any) -> Any:

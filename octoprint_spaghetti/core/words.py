@@ -135,6 +135,7 @@ class Status:
     evidence is above the level. ``score`` is the last frame's, ``sentence`` says it all for a person. ``timings_ms``
     maps a step (``capture``, ``look``) to milliseconds. ``incident`` is the id of the last one of this print;
     ``coverage`` says how much of a print that has ended was seen; ``muted`` that nothing is done about this one.
+    ``seen`` is the share of this print (or the last one) that was seen, 0 to 1, None before the first.
     ``layer`` counts from 1; ``votes`` of the series of a verification; ``why`` the arithmetic as data, ``budget`` what the
     print has cost; ``shadow`` that nothing is ever done, and ``rules`` what each rule would have done.
     """
@@ -156,6 +157,7 @@ class Status:
     printer_state: str = ""
     picture_number: int = 0
     coverage: str = ""
+    seen: float | None = None
     muted: bool = False
     layer: int | None = None
     votes: tuple[bool, ...] = ()

@@ -55,7 +55,7 @@ def test_a_good_value_is_taken(name: str, value: object) -> None:
     assert list(checked) == value if isinstance(value, list) else checked == value
 
 
-@pytest.mark.parametrize("address", [f"no scheme {SECRET}", f"ntfy://{SECRET}/a b", f"ntfy://host/{SECRET}\n", SECRET * 200])
+@pytest.mark.parametrize("address", [f"no scheme {SECRET}", f"ntfy://{SECRET}/a b", f"ntfy://host/{SECRET}\0", SECRET * 200])
 def test_no_refusal_quotes_an_address(address: str) -> None:
     """Refusals are logged and pushed to browsers; an address is a secret also when it is wrong."""
     with pytest.raises(SettingRefused) as refusal:

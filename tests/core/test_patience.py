@@ -69,4 +69,4 @@ def test_a_number_that_a_person_changed_wins_over_the_slider() -> None:
     patience = settings.patience()
     assert (patience.failing_at, patience.warm_up, refused) == (0.7, 33.0, ())
     assert patience.suspect_at < Patience().suspect_at
-    assert Settings.defaults()["numbers"] == {}
+    assert Settings.defaults()["numbers"] == []

@@ -117,6 +117,6 @@ def test_after_a_move_what_was_forgiven_and_usual_begins_anew() -> None:
     belief = dataclasses.replace(
         judge.extrusion_began(judge.begin(0.0), 0.0), forgiven=(Box(0.1, 0.1, 0.2, 0.2),), usual=0.2, last_at=90.0
     )
-    for at, thumbnail in ((100.0, HERE), (105.0, THERE), (110.0, THERE), (115.0, THERE)):
+    for at, thumbnail in ((100.0, HERE), (105.0, THERE), (110.0, THERE), (115.0, THERE), (120.0, THERE)):
         belief = judge.advance(belief, Sighting(at, dataclasses.replace(answer(0.0), thumbnail=thumbnail)), patience)
     assert (belief.forgiven, belief.usual, belief.unfit) == ((), 0.0, MOVED)

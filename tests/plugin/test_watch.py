@@ -15,6 +15,7 @@ from octoprint_spaghetti.ports import Parts
 from octoprint_spaghetti.testing import (
     PLAIN_SCENE,
     FakeBaselines,
+    FakeBeliefs,
     FakeCamera,
     FakeClock,
     FakeDetector,
@@ -38,6 +39,7 @@ class Bench:
     incidents: FakeIncidents = field(default_factory=FakeIncidents)
     traces: FakeTraces = field(default_factory=FakeTraces)
     baselines: FakeBaselines = field(default_factory=FakeBaselines)
+    beliefs: FakeBeliefs = field(default_factory=FakeBeliefs)
     notices: list[Notice] = field(default_factory=list)
     published: list[Status] = field(default_factory=list)
     built: int = 0
@@ -51,6 +53,7 @@ class Bench:
             incidents=self.incidents,
             traces=self.traces,
             baselines=self.baselines,
+            beliefs=self.beliefs,
             publish=self.published.append,
             notify=self.notices.append,
             monotonic=self.clock,
@@ -467,6 +470,7 @@ def test_a_missing_library_is_said_and_tried_again(bench: Bench) -> None:
         incidents=bench.incidents,
         traces=bench.traces,
         baselines=bench.baselines,
+        beliefs=bench.beliefs,
         monotonic=bench.clock,
     )
     for _ in range(6):

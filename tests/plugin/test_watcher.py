@@ -11,7 +11,15 @@ import pytest
 from octoprint_spaghetti.core.settings import Settings
 from octoprint_spaghetti.core.words import Status, Verdict
 from octoprint_spaghetti.ports import Parts
-from octoprint_spaghetti.testing import FakeBaselines, FakeCamera, FakeDetector, FakeIncidents, FakePrinter, FakeTraces
+from octoprint_spaghetti.testing import (
+    FakeBaselines,
+    FakeBeliefs,
+    FakeCamera,
+    FakeDetector,
+    FakeIncidents,
+    FakePrinter,
+    FakeTraces,
+)
 from octoprint_spaghetti.watch import Watch
 from octoprint_spaghetti.watcher import INBOX_SIZE, Watcher
 
@@ -41,6 +49,7 @@ class Rig:
             incidents=FakeIncidents(),
             traces=FakeTraces(),
             baselines=FakeBaselines(),
+            beliefs=FakeBeliefs(),
             publish=self.statuses.append,
         )
         self.watcher = Watcher(self.watch)

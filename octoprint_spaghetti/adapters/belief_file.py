@@ -1,0 +1,60 @@
+"""The belief about the print that runs, in one small file that is replaced every few seconds."""
+
+from __future__ import annotations
+
+import json
+import logging
+from pathlib import Path
+
+from octoprint_spaghetti.adapters.json_file import replace_json
+from octoprint_spaghetti.core import belief_record
+from octoprint_spaghetti.core.belief import Belief
+from octoprint_spaghetti.core.errors import EvidenceError
+
+#: Older than this, seconds, the print has changed too much for what was believed of it to help.
+GRACE_S = 300.0
+
+
+class BeliefFile:
+    """Keeps one belief in ``file``."""
+
+    def __init__(self, file: Path, logger: logging.Logger | None = None) -> None:
+        """Use ``file``."""
+        self._file = file
+        self._logger = logger or logging.getLogger(__name__)
+
+    def save(self, key: str, belief: Belief, at: float, wall: float) -> None:
+        """Keep what is believed of the print of file ``key`` at monotonic second ``at``, Unix time ``wall``.
+
+        Not flushed to the disk: a killed process loses nothing, and an SD card is not worn out. Raises :class:`EvidenceError`.
+        """
+        try:
+            self._file.parent.mkdir(parents=True, exist_ok=True)
+            content = {"key": key, "at": at, "wall": wall, "belief": belief_record.as_json(belief)}
+            replace_json(self._file, content, durable=False)
+        except OSError as error:
+            raise EvidenceError(
+                f"What is believed of the print could not be saved ({error.strerror}); "
+                f"check space and rights of {self._file.parent}."
+            ) from error
+
+    def load(self, key: str, at: float, wall: float) -> Belief | None:
+        """Return what was believed of the print of file ``key``, on the clock of now, when it is younger than ``GRACE_S``."""
+        try:
+            content = json.loads(self._file.read_text(encoding="utf-8"))
+            age = wall - float(content["wall"])
+            if content["key"] != key or not 0.0 <= age <= GRACE_S:
+                return None
+            return belief_record.from_json(content["belief"], at - age - float(content["at"]))
+        except FileNotFoundError:
+            return None
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            self._logger.warning("%s cannot be read (%s); the print is judged anew.", self._file.name, error)
+            return None
+
+    def forget(self) -> None:
+        """Drop the belief: the print has ended."""
+        try:
+            self._file.unlink(missing_ok=True)
+        except OSError as error:
+            raise EvidenceError(f"{self._file} cannot be deleted ({error.strerror}); check its rights.") from error
