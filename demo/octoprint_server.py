@@ -39,7 +39,6 @@ _UNUSED_PLUGINS = (
     "discovery",
     "pluginmanager",
     "softwareupdate",
-    "health_check",
     "file_check",
     "firmware_check",
     "pi_support",
@@ -47,6 +46,8 @@ _UNUSED_PLUGINS = (
     "tracking",
     "achievements",
 )
+#: Health checks that ask the internet.
+_ASKING_CHECKS = ("octoprint_freshness", "python_eol")
 _SEEN_WIZARDS = {"backup": None, "classicwebcam": 1, "corewizard": 4, "softwareupdate": 1, "tracking": None, "file_check": 1}
 _HASH_PASSWORD = (
     "import sys; from octoprint.access.users import UserManager; print(UserManager.create_password_hash(sys.stdin.read()))"
@@ -105,6 +106,7 @@ def configuration(
                 "snapshot": f"{camera_url}/snapshot",
                 "snapshotTimeout": snapshot_timeout_s,
             },
+            "health_check": {"disabled": list(_ASKING_CHECKS)},
             "tracking": {"enabled": False},
             "errortracking": {"enabled": False},
             "virtual_printer": {"enabled": True, "simulated_errors": []},

@@ -25,6 +25,7 @@ def __plugin_load__() -> None:
         "octoprint.comm.protocol.gcode.sent": plugin.on_gcode_sent,
         "octoprint.events.register_custom_events": plugin.custom_events,
         "octoprint.access.permissions": plugin.permissions,
+        "octoprint.plugin.health_check.get_additional_checks": plugin.health_checks,
     }
     # OctoPrint looks for these two names in the module once it has called this function.
     globals().update(__plugin_implementation__=plugin, __plugin_hooks__=hooks)

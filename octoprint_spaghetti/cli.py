@@ -11,6 +11,7 @@ import click
 from octoprint_spaghetti import __version__
 from octoprint_spaghetti.checking import Checked, check_picture, find_pictures, write_boxed
 from octoprint_spaghetti.core.errors import SpaghettiError
+from octoprint_spaghetti.doctor_command import doctor_command
 from octoprint_spaghetti.replay_command import replay_command
 from octoprint_spaghetti.shell import Unusable, detector_for
 
@@ -65,6 +66,7 @@ def check_command(
 
 
 main.add_command(replay_command)
+main.add_command(doctor_command)
 
 
 def _line(checked: Checked) -> str:

@@ -1,0 +1,152 @@
+"""The questions people ask most often when something is wrong, each answered from what is known of this installation."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from octoprint_spaghetti.core.settings import Settings
+
+#: Below this much room on the disk evidence will soon be lost, in bytes.
+_LITTLE_ROOM = 200_000_000
+#: An answer that takes longer than this share of the interval leaves no time for the next, in a busy moment.
+_SLOW_SHARE = 0.5
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What is known: settings; the report of the Test button and the watch's status as they are for a browser (None: not run);
+    the newest incident's ``state.json``; how a recent print was seen; free bytes and whether the data folder can be written;
+    versions by name; how the channels do.
+    """
+
+    settings: Settings
+    test: Mapping[str, Any] | None = None
+    status: Mapping[str, Any] | None = None
+    incident: Mapping[str, Any] | None = None
+    last_print: Mapping[str, Any] | None = None
+    free_bytes: int | None = None
+    writable: bool = True
+    versions: Mapping[str, str] | None = None
+    channels: Mapping[str, Any] | None = None
+
+
+@dataclass(frozen=True)
+class Finding:
+    """A question, its answer in a sentence, and whether all is well there (None: cannot be told)."""
+
+    question: str
+    answer: str
+    well: bool | None
+
+    def as_json(self) -> dict[str, Any]:
+        """Return plain JSON types."""
+        return {"question": self.question, "answer": self.answer, "well": self.well}
+
+
+def examine(facts: Facts) -> tuple[Finding, ...]:
+    """Return an answer to each question."""
+    return tuple(Finding(question, *answer(facts)) for question, answer in _QUESTIONS)
+
+
+_Answer = tuple[str, "bool | None"]
+
+
+def _watching(facts: Facts) -> _Answer:
+    settings = facts.settings
+    if not settings.enabled:
+        return "No: watching is switched off in the settings.", False
+    if settings.shadow:
+        return "Yes, in shadow mode: everything is recorded and nothing is done.", None
+    return f"Yes; on a sustained failure: {settings.action}.", True
+
+
+def _who(facts: Facts) -> _Answer:
+    status = facts.status or {}
+    protection = status.get("protection") or {}
+    chosen = "an inference server" if facts.settings.detector == "server" else "this computer"
+    if not status or status.get("verdict") == "off":
+        return f"By choice {chosen}; no print is running.", None
+    why = f" {protection.get('reason')}" if protection.get("reason") else ""
+    return f"Just now: {protection.get('level')}.{why}", protection.get("level") != "unprotected"
+
+
+def _step(name: str, good: str) -> Callable[[Facts], _Answer]:
+    def answer(facts: Facts) -> _Answer:
+        if facts.test is None:
+            return "Not tried.", None
+        for step in facts.test.get("steps", ()):
+            if step["name"] == name:
+                return (step["problem"], False) if step["problem"] else (f"{good}, in {step['ms']:.0f} ms.", True)
+        return "Not reached: a step before it failed.", False
+
+    return answer
+
+
+def _in_time(facts: Facts) -> _Answer:
+    timings = (facts.status or {}).get("timings_ms") or {}
+    if not timings:
+        return "No picture was looked at since the start.", None
+    seconds, interval = sum(timings.values()) / 1e3, facts.settings.interval
+    said = f"A picture took {seconds:.1f} s from the camera to the answer, and one is wanted every {interval:g} s."
+    return said, seconds <= _SLOW_SHARE * interval
+
+
+def _last_incident(facts: Facts) -> _Answer:
+    if facts.incident is None:
+        return "There was none.", None
+    states = ", ".join(str(state.get("state")) for state in facts.incident.get("states", ()))
+    return f"{facts.incident.get('id')}: {facts.incident.get('explanation')} ({states})", None
+
+
+def _last_print(facts: Facts) -> _Answer:
+    if facts.last_print is None:
+        return "There is no record of one.", None
+    frames, lost = facts.last_print["frames"], facts.last_print["lost"]
+    highest = facts.last_print["highest_score"]
+    said = f"{frames} pictures, {lost} gaps without an answer, highest score {highest:.2f}."
+    why = facts.last_print.get("why")
+    return (f"{said} The last gap: {why}" if why else said), lost == 0
+
+
+def _room(facts: Facts) -> _Answer:
+    if not facts.writable:
+        return "The data folder cannot be written; check its rights, and that the card is not worn out.", False
+    if facts.free_bytes is None:
+        return "Not known.", None
+    return f"{facts.free_bytes / 1e9:.1f} GB are free.", facts.free_bytes >= _LITTLE_ROOM
+
+
+def _messages(facts: Facts) -> _Answer:
+    if facts.channels is None:
+        return "Not known.", None
+    channels = facts.channels.get("channels", ())
+    broken = [f"{channel['shown']}: {channel['problem']}" for channel in channels if channel.get("problem")]
+    mqtt = (facts.channels.get("mqtt") or {}).get("problem")
+    if mqtt:
+        broken.append(f"MQTT: {mqtt}")
+    if broken:
+        return "No. " + " ".join(broken), False
+    return (
+        f"{len(channels)} channels, none of which failed." if channels else "No channel is set up."
+    ), None if not channels else True
+
+
+def _versions(facts: Facts) -> _Answer:
+    return "; ".join(f"{name} {version}" for name, version in (facts.versions or {}).items()) or "Not known.", None
+
+
+_QUESTIONS: tuple[tuple[str, Callable[[Facts], _Answer]], ...] = (
+    ("Is my print watched?", _watching),
+    ("Who looks at the pictures?", _who),
+    ("Does the camera deliver?", _step("camera", "Yes")),
+    ("Does the server answer, and take our token?", _step("connect", "Yes")),
+    ("Does the model see the picture?", _step("look", "Yes")),
+    ("Is it fast enough?", _in_time),
+    ("Why was my print paused?", _last_incident),
+    ("Was the last print seen from beginning to end?", _last_print),
+    ("Is there room for evidence?", _room),
+    ("Do messages reach me?", _messages),
+    ("Which versions are these?", _versions),
+)
