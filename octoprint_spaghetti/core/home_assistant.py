@@ -104,11 +104,11 @@ def discovery(topics: Topics, device_name: str, version: str, link: str, command
     always = {
         "availability_topic": topics.availability,
         "device": device,
-        "origin": {"name": "octoprint-spaghetti", "sw": version},
+        "origin": {"name": "octoprint-spaghetti", "sw_version": version},
     }
     messages = {}
     for (component, name), entity in {**_sensors(topics), **_buttons(topics)}.items():
-        content = {**entity, "unique_id": f"{node}_{name}", "object_id": f"{node}_{name}", **always}
+        content = {**entity, "unique_id": f"{node}_{name}", **always}
         wanted = commands or component != "button"
         messages[_config_topic(component, node, name)] = json.dumps(content) if wanted else ""
     return messages
