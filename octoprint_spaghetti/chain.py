@@ -1,13 +1,16 @@
-"""The Test button: one picture through the real chain, each step with its time, or the sentence that says where it ends."""
+"""The Test button: one picture through the real chain, each step with its time, or the sentence that says where it ends.
+
+The server and this computer are tried apart: a fallback that works must not make a broken server look well.
+"""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
-from octoprint_spaghetti.core.errors import SpaghettiError
+from octoprint_spaghetti.core.errors import DetectorMissing, SpaghettiError
 from octoprint_spaghetti.core.settings import Settings
 from octoprint_spaghetti.core.words import Answer, Frame, as_json
 from octoprint_spaghetti.ports import Parts
@@ -24,16 +27,20 @@ class Step:
 
 @dataclass(frozen=True)
 class ChainReport:
-    """What the test found: the steps that were taken, the picture if one came, and the answer if all of them went well."""
+    """What the test found: the steps that were taken, the picture if one came, and the answer if there is one.
+
+    ``note`` says in a sentence what is not broken and yet should be known, or is empty.
+    """
 
     steps: tuple[Step, ...]
     answer: Answer | None = None
     frame: Frame | None = None
+    note: str = ""
 
     @property
     def passed(self) -> bool:
         """Return whether every step truly worked."""
-        return self.answer is not None
+        return self.answer is not None and not any(step.problem for step in self.steps)
 
     def as_json(self) -> dict[str, Any]:
         """Return the report as plain JSON types; the picture is fetched apart."""
@@ -44,35 +51,70 @@ class ChainReport:
             "detector": "" if self.answer is None else self.answer.detector,
             "detections": [] if self.answer is None else [as_json(detection) for detection in self.answer.detections],
             "bytes": 0 if self.frame is None else len(self.frame.jpeg),
+            "note": self.note,
         }
 
 
 def try_chain(settings: Settings, build: Callable[[Settings], Parts]) -> ChainReport:
-    """Set up, capture, connect and look once; blocks for the camera's and the frame's deadlines at most."""
+    """Set up, capture, connect and look once, then look once more on this computer where it is the fallback.
+
+    Blocks for the camera's and the frame's deadlines at most, and for the start of this computer's detector.
+    """
+    report = _try_parts(replace(settings, fallback=False), build)
+    if settings.detector != "server" or not settings.fallback or report.answer is None or report.frame is None:
+        return report  # it ends where it breaks
+    return _try_fallback(replace(settings, detector="local"), build, report, report.frame)
+
+
+def _try_parts(settings: Settings, build: Callable[[Settings], Parts]) -> ChainReport:
     steps: list[Step] = []
-
-    def timed(name: str, work: Callable[[], Any]) -> Any:
-        started = time.perf_counter()
-        try:
-            result = work()
-        except SpaghettiError as error:
-            steps.append(Step(name, (time.perf_counter() - started) * 1e3, str(error)))
-            raise
-        steps.append(Step(name, (time.perf_counter() - started) * 1e3))
-        return result
-
     try:
-        parts: Parts = timed("set up", lambda: build(settings))
+        parts: Parts = _timed(steps, "set up", lambda: build(settings))
     except SpaghettiError:
         return ChainReport(tuple(steps))
     frame = answer = None
     try:
-        frame = timed("camera", parts.camera.capture)
-        timed("connect", parts.detector.check)
-        answer = timed("look", lambda: parts.detector.look(frame))
+        frame = _timed(steps, "camera", parts.camera.capture)
+        _timed(steps, "connect", parts.detector.check)
+        answer = _timed(steps, "look", lambda: parts.detector.look(frame))
     except SpaghettiError:
         pass  # the last step says it
     finally:
         parts.detector.close()
         parts.camera.close()
     return ChainReport(tuple(steps), answer, frame)
+
+
+def _try_fallback(settings: Settings, build: Callable[[Settings], Parts], report: ChainReport, frame: Frame) -> ChainReport:
+    """Return the report with what this computer does about the same picture; that it cannot is a note, that it fails a step."""
+    steps: list[Step] = []
+    try:
+        parts = build(settings)
+    except DetectorMissing as error:
+        return replace(report, note=f"Without a server the print is not watched: {error}")
+
+    def look() -> None:
+        parts.detector.check()
+        parts.detector.look(frame)
+
+    try:
+        _timed(steps, "fallback", look)
+    except SpaghettiError:
+        pass  # the step says it
+    finally:
+        parts.detector.close()
+        parts.camera.close()
+    return replace(report, steps=(*report.steps, *steps))
+
+
+def _timed(steps: list[Step], name: str, work: Callable[[], Any]) -> Any:
+    """Do a step and note its time, and what went wrong, which is raised again."""
+    started = time.perf_counter()
+    problem = ""
+    try:
+        return work()
+    except SpaghettiError as error:
+        problem = str(error)
+        raise
+    finally:
+        steps.append(Step(name, (time.perf_counter() - started) * 1e3, problem))

@@ -18,16 +18,19 @@ class LocalDetector:
     """Decodes and looks in this process, on one thread, with the same code and model as the server."""
 
     level = ProtectionLevel.LOCAL
+    why = ""
+    earliest_s = 0.0
 
     def __init__(self, model: str = "") -> None:
         """Load the ONNX file ``model``, or the one shipped. Raises :class:`DetectorMissing` when a part is not installed."""
         try:
-            from inference_server import contract, model_files, onnx_detector, pixels
+            from inference_server import contract, drill, model_files, onnx_detector, pixels
         except ImportError as error:
             raise DetectorMissing(
                 f'The local detector is not installed ({error}); run: pip install "octoprint-spaghetti[edge]", or use a server.'
             ) from error
         self._pixels = pixels
+        self._with_tangle = drill.with_tangle
         self._class_names = contract.CLASS_NAMES
         try:
             path = Path(model) if model else model_files.default_model()
@@ -41,7 +44,8 @@ class LocalDetector:
     def look(self, frame: Frame, roi: Box | None = None) -> Answer:
         """Return what is seen in the frame, or in the region ``roi`` of it; raises :class:`PictureRefused`."""
         try:
-            prepared = self._pixels.prepare(frame.jpeg, None if roi is None else roi.xyxy)
+            jpeg = self._with_tangle(frame.jpeg) if frame.drill else frame.jpeg
+            prepared = self._pixels.prepare(jpeg, None if roi is None else roi.xyxy)
         except self._pixels.BadPicture as error:
             raise PictureRefused(f"The local detector could not read the picture: {error}.") from error
         return self._answer(prepared, self._detector.look(prepared))

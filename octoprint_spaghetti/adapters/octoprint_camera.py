@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import queue
-import threading
 import time
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -11,17 +9,10 @@ from typing import Any
 import requests
 from octoprint.webcams import get_snapshot_webcam, get_webcams
 
+from octoprint_spaghetti.adapters.cameras.bounded_reads import TOO_SLOW, BoundedReads, TooLate
 from octoprint_spaghetti.core.errors import CameraError, CameraMissing, CameraTooSlow, CameraUnreachable, PictureUnusable
 from octoprint_spaghetti.core.jpeg import MOST_BYTES, check_jpeg, too_large
 from octoprint_spaghetti.core.words import Frame
-
-#: OctoPrint's camera plugins read with a time-out per read, not in total; this bounds the total. The reads happen on a thread
-#: of their own, because a camera that trickles below 1 kB a read gives nothing back to look at the clock for a minute and more.
-WHOLE_PICTURE_S = 6.0
-#: Reads that may be stuck at the same time; the next snapshot gets a fresh one, for the camera may be well again.
-MOST_READERS = 3
-#: Bound on the wait for such a thread when the camera is let go; its socket's own time-out ends it.
-_JOIN_S = 0.2
 
 
 class OctoPrintCamera:
@@ -31,7 +22,7 @@ class OctoPrintCamera:
         """Choose the webcam called ``name``, or OctoPrint's own snapshot camera when it is empty."""
         self._name = name
         self._monotonic = monotonic
-        self._readers: list[threading.Thread] = []
+        self._reads = BoundedReads(monotonic)
 
     def capture(self) -> Frame:
         """Return one picture; blocks for ``WHOLE_PICTURE_S`` at most.
@@ -50,43 +41,15 @@ class OctoPrintCamera:
                 f"The webcam {camera.config.name!r} has no snapshot address; enter one in OctoPrint's webcam settings."
             )
         captured_at = self._monotonic()
-        jpeg = self._read(camera, captured_at + WHOLE_PICTURE_S)
+        jpeg = self._reads.run(lambda too_late: _snapshot(camera, too_late))
         return Frame(check_jpeg(jpeg), captured_at, camera.config.name)
 
     def close(self) -> None:
-        """Wait a moment for reads that are still under way; they are daemons, and their own time-outs end them."""
-        for reader in self._readers:
-            reader.join(_JOIN_S)
-
-    def _read(self, camera: Any, end: float) -> bytes:
-        """Return the bytes of one snapshot, read on a thread of its own; raises :class:`CameraError` when the time is up."""
-        self._readers = [reader for reader in self._readers if reader.is_alive()]
-        if len(self._readers) >= MOST_READERS:
-            raise CameraTooSlow(_TOO_SLOW)
-        results: queue.SimpleQueue[bytes | CameraError] = queue.SimpleQueue()
-
-        def read() -> None:
-            try:
-                results.put(_snapshot(camera, lambda: self._monotonic() > end))
-            except CameraError as error:
-                results.put(error)
-
-        reader = threading.Thread(target=read, name="spaghetti-camera", daemon=True)
-        self._readers.append(reader)
-        reader.start()
-        try:
-            result = results.get(timeout=max(0.0, end - self._monotonic()))
-        except queue.Empty:
-            raise CameraTooSlow(_TOO_SLOW) from None
-        if isinstance(result, CameraError):
-            raise result
-        return result
+        """Wait a moment for reads that are still under way."""
+        self._reads.close()
 
 
-_TOO_SLOW = f"The camera hangs or needs more than {WHOLE_PICTURE_S:.0f} s for one picture; restart it, or check its network."
-
-
-def _snapshot(camera: Any, too_late: Callable[[], bool]) -> bytes:
+def _snapshot(camera: Any, too_late: TooLate) -> bytes:
     """Collect one snapshot from the plugin that provides the camera; foreign errors become ours here."""
     try:
         return _collect(camera.providerPlugin.take_webcam_snapshot(camera.config.name), too_late)
@@ -96,7 +59,7 @@ def _snapshot(camera: Any, too_late: Callable[[], bool]) -> bytes:
         status = error.response.status_code if error.response is not None else "an error"
         raise CameraUnreachable(f"The camera answered with status {status}; look at it in OctoPrint's Control tab.") from error
     except requests.Timeout as error:
-        raise CameraTooSlow(_TOO_SLOW) from error
+        raise CameraTooSlow(TOO_SLOW) from error
     except requests.exceptions.ChunkedEncodingError as error:
         raise PictureUnusable("The camera broke off in the middle of a picture; check its cable or network.") from error
     except requests.RequestException as error:
@@ -107,14 +70,14 @@ def _snapshot(camera: Any, too_late: Callable[[], bool]) -> bytes:
         raise CameraUnreachable(f"The webcam plugin failed ({type(error).__name__}: {error}).") from error
 
 
-def _collect(chunks: Iterable[bytes], too_late: Callable[[], bool]) -> bytes:
+def _collect(chunks: Iterable[bytes], too_late: TooLate) -> bytes:
     data = bytearray()
     for chunk in chunks:
         data += chunk or b""
         if len(data) > MOST_BYTES:
             raise PictureUnusable(too_large(len(data)))
         if too_late():
-            raise CameraTooSlow(_TOO_SLOW)
+            raise CameraTooSlow(TOO_SLOW)
     return bytes(data)
 
 

@@ -41,8 +41,8 @@ class Footing:
 
 
 def begin(now: float) -> Footing:
-    """Return the footing of a watch that begins: the server is expected to look."""
-    return Footing(ProtectionLevel.REMOTE, now)
+    """Return the footing of a watch that begins: the server is asked, and nothing is claimed before somebody has looked."""
+    return Footing(ProtectionLevel.UNPROTECTED, now, "No picture has been looked at yet.")
 
 
 def asks_server_first(footing: Footing, now: float) -> bool:

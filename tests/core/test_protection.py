@@ -36,27 +36,35 @@ def every(interval: float, start: float, seconds: float) -> list[float]:
     return [start + n * interval for n in range(int(seconds / interval))]
 
 
-def test_a_print_begins_with_the_server() -> None:
-    """Nothing is wrong before anything was."""
-    assert (protection.begin(5.0).level, protection.begin(5.0).why) == (REMOTE, "")
+def well(now: float = 0.0) -> Footing:
+    """Return the footing after the server's first answer."""
+    return picture(protection.begin(now), now, server=True)
+
+
+def test_nothing_is_claimed_before_somebody_has_looked() -> None:
+    """A print begins unprotected; whoever looks first is the level at once."""
+    begun = protection.begin(5.0)
+    assert begun.level is UNPROTECTED
+    assert (well().level, well().why) == (REMOTE, "")
+    assert (picture(begun, 10.0, server=False).level, picture(begun, 10.0, server=False).why) == (LOCAL, "gone")
 
 
 def test_one_lost_picture_changes_no_level() -> None:
     """It is looked at here, the reason is said, and forgotten with the next answer."""
-    lost = picture(protection.begin(0.0), 5.0, server=False)
+    lost = picture(well(), 5.0, server=False)
     assert (lost.level, lost.why) == (REMOTE, "gone")
     assert picture(lost, 10.0, server=True).why == ""
 
 
 def test_two_lost_pictures_in_a_row_are_a_fall() -> None:
     """The level is local since the second one, with the server's sentence."""
-    fallen = pictures(protection.begin(0.0), [5.0, 10.0], server=False)
+    fallen = pictures(well(), [5.0, 10.0], server=False)
     assert (fallen.level, fallen.since, fallen.why) == (LOCAL, 10.0, "gone")
 
 
 def test_a_server_that_is_away_is_not_asked_for_every_picture() -> None:
     """After a fall the pictures go straight to this computer until the back-off is over."""
-    fallen = pictures(protection.begin(0.0), [5.0, 10.0], server=False)
+    fallen = pictures(well(), [5.0, 10.0], server=False)
     assert not protection.asks_server_first(fallen, 10.0 + FIRST_BACK_OFF_S - 0.1)
     assert protection.asks_server_first(fallen, 10.0 + FIRST_BACK_OFF_S)
 
@@ -76,7 +84,7 @@ def test_the_back_off_grows_to_its_bound() -> None:
 @pytest.mark.parametrize("interval", [0.5, 2.0, 5.0, 20.0])
 def test_the_way_back_takes_several_answers_and_some_seconds(interval: float) -> None:
     """At any rate of pictures: not with the first answer, not before ten seconds of answers, and by itself."""
-    fallen = pictures(protection.begin(0.0), [0.0, 1.0], server=False)
+    fallen = pictures(well(), [0.0, 1.0], server=False)
     first = None
     for now in every(interval, 1.0 + FIRST_BACK_OFF_S, 120.0):
         first = now if first is None else first
@@ -108,7 +116,7 @@ def test_a_server_that_was_steady_again_is_forgiven() -> None:
 
 def test_when_nobody_looks_both_are_asked_for_every_picture() -> None:
     """Unprotected since the first such picture; whoever answers first lifts it at once."""
-    lost = pictures(protection.begin(0.0), [5.0, 10.0, 15.0], server=False, here=False)
+    lost = pictures(well(), [5.0, 10.0, 15.0], server=False, here=False)
     assert (lost.level, lost.since, lost.why) == (UNPROTECTED, 5.0, "nobody")
     assert protection.asks_server_first(lost, 15.0)
     assert picture(lost, 20.0, server=True).level is REMOTE

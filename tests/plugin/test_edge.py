@@ -1,0 +1,358 @@
+"""The detector's process: real processes, the real model, and children that misbehave."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from octoprint_spaghetti import edge_process
+from octoprint_spaghetti.adapters import edge
+from octoprint_spaghetti.adapters.edge import EdgeDetector, Limits, why_missing
+from octoprint_spaghetti.adapters.local import LocalDetector
+from octoprint_spaghetti.core.errors import AnswerInvalid, DetectorMissing, LocalBusy, LocalCrashed, PictureRefused
+from octoprint_spaghetti.core.geometry import Box
+from octoprint_spaghetti.core.words import Frame, ProtectionLevel
+from tests.pictures import jpeg
+
+pytestmark = pytest.mark.skipif(bool(why_missing()), reason=why_missing())
+
+#: Two cores shared with Triton and a browser: nothing here is about speed.
+PATIENT = Limits(start_s=60.0, hang_s=30.0)
+ROOT = Path(__file__).parents[2]
+
+
+def frame(seed: int = 0) -> Frame:
+    return Frame(jpeg(seed), 0.0, "test")
+
+
+@pytest.fixture
+def start() -> Iterator[Callable[..., EdgeDetector]]:
+    """Return a function that makes a detector; all are closed."""
+    made: list[EdgeDetector] = []
+
+    def make(deadline: float = 60.0, share: float = 1.0, **arguments: object) -> EdgeDetector:
+        made.append(EdgeDetector(deadline=deadline, share=share, **{"limits": PATIENT, **arguments}))  # type: ignore[arg-type]
+        return made[-1]
+
+    yield make
+    for detector in made:
+        detector.close()
+
+
+def child(behaviour: str) -> tuple[str, ...]:
+    """Return the command of a process that greets as the real one does, and then behaves otherwise."""
+    script = """
+        import os, signal, socket, sys, time
+        from octoprint_spaghetti.adapters._proto import spaghetti_inference_pb2 as pb
+        from octoprint_spaghetti.adapters.messages import Messages
+        messages = Messages(socket.socket(fileno=0))
+        hello = pb.ModelStreamInferResponse()
+        hello.infer_response.model_name = "odd"
+        messages.send(hello.SerializeToString(), None)
+    """
+    return (sys.executable, "-c", textwrap.dedent(script) + behaviour)
+
+
+def _descriptors() -> int:
+    """Return how many descriptors this process has open."""
+    return len(list(Path("/proc/self/fd").iterdir()))
+
+
+def is_gone(pid: int) -> bool:
+    """Return whether no process has this id; a zombie still has."""
+    return not Path(f"/proc/{pid}").exists()
+
+
+def eventually(true: Callable[[], object], seconds: float = 20.0) -> bool:
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        if true():
+            return True
+        time.sleep(0.02)
+    return False
+
+
+def test_it_says_the_same_as_the_detector_in_this_process(start: Callable[..., EdgeDetector]) -> None:
+    """Same code, same model: equal scores, boxes, scene and heat map, for the whole picture and for a region."""
+    detector, here = start(), LocalDetector()
+    for roi in (None, Box(0.25, 0.25, 0.75, 0.75)):
+        apart, within = detector.look(frame(), roi), here.look(frame(), roi)
+        assert (apart.score, apart.scene, apart.heatmap, apart.thumbnail) == (
+            within.score,
+            within.scene,
+            within.heatmap,
+            within.thumbnail,
+        )
+        assert apart.detections == within.detections
+    assert detector.level is ProtectionLevel.LOCAL
+    assert apart.detector.startswith("local spaghetti-")
+
+
+def test_it_is_polite(start: Callable[..., EdgeDetector]) -> None:
+    """Nice 10, a bound on its memory, no numpy in our own process for it, and no process before the first picture."""
+    detector = start()
+    assert detector.pid is None
+    detector.look(frame())
+    assert os.getpriority(os.PRIO_PROCESS, detector.pid or 0) == 10
+    limits = Path(f"/proc/{detector.pid}/limits").read_text()
+    assert f"Max data size             {PATIENT.memory_mb << 20}" in limits
+
+
+#: The child takes 0.4 s for a look, and claims a thousand.
+COSTLY = """
+while True:
+    request = pb.ModelInferRequest.FromString(messages.receive(None))
+    time.sleep(0.4)
+    reply = pb.ModelStreamInferResponse(error_message="costly")
+    reply.infer_response.id = request.id
+    reply.infer_response.parameters["cpu_s"].double_param = 1000.0
+    messages.send(reply.SerializeToString(), None)
+"""
+
+
+def test_it_keeps_to_its_share(start: Callable[..., EdgeDetector]) -> None:
+    """A quarter of a core: the next look may begin after three times what this one took, and a little early is waited for.
+
+    No more processor time is believed than there was time.
+    """
+    slept: list[float] = []
+    detector = start(share=0.25, deadline=30.0, command=child(COSTLY), sleep=slept.append)
+    detector.check()
+    began = time.monotonic()
+    with pytest.raises(PictureRefused, match="costly"):
+        detector.look(frame())
+    took = time.monotonic() - began
+    assert 1.0 < detector.earliest_s <= 3.0 * took
+    with pytest.raises(PictureRefused):
+        detector.look(frame())
+    assert len(slept) == 1
+    assert 0.6 < slept[0] <= 3.0 * took
+
+
+def test_what_it_needs_is_not_loaded_into_octoprint() -> None:
+    """numpy, OpenCV and ONNX Runtime are 60 MB that belong into the process that uses them."""
+    script = "import octoprint_spaghetti.adapters.edge, sys; print(*sys.modules)"
+    loaded = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, cwd=ROOT).stdout.split()
+    assert not {"numpy", "cv2", "onnxruntime"} & set(loaded)
+
+
+def test_a_picture_that_comes_much_too_early_is_named(start: Callable[..., EdgeDetector]) -> None:
+    """When waiting for the share would cost most of the deadline, the sentence says what to change."""
+    detector = start(share=0.01, deadline=3.0, command=child(COSTLY))
+    with pytest.raises(PictureRefused):
+        detector.look(frame())
+    with pytest.raises(LocalBusy, match="rests for .* 1 % of a core"):
+        detector.look(frame())
+
+
+def test_a_broken_picture_is_refused_alone(start: Callable[..., EdgeDetector]) -> None:
+    """The sentence says that it was the picture; the same process answers the next one."""
+    detector = start()
+    with pytest.raises(PictureRefused, match="could not read"):
+        detector.look(Frame(b"\xff\xd8" + bytes(1000) + b"\xff\xd9", 0.0, "test"))
+    pid = detector.pid
+    assert 0.0 <= detector.look(frame()).score <= 1.0
+    assert detector.pid == pid
+
+
+def test_a_killed_process_is_told_reaped_and_replaced(start: Callable[..., EdgeDetector]) -> None:
+    """After SIGKILL one picture is lost, no zombie is left, and after the back-off another process answers."""
+    detector = start()
+    detector.look(frame())
+    pid = detector.pid
+    assert pid is not None
+    os.kill(pid, signal.SIGKILL)
+    with pytest.raises(LocalCrashed, match="killed .is memory short"):
+        detector.look(frame())
+    assert is_gone(pid)
+    with pytest.raises(LocalCrashed, match="started again"):
+        detector.look(frame())
+    assert eventually(lambda: _score(detector) is not None)
+    assert detector.pid != pid
+
+
+def _score(detector: EdgeDetector) -> float | None:
+    try:
+        return detector.look(frame()).score
+    except LocalCrashed:
+        return None
+
+
+def test_a_process_that_hangs_is_ended(start: Callable[..., EdgeDetector]) -> None:
+    """A stopped process costs its pictures their deadline, and its life once it owes an answer for too long."""
+    detector = start(deadline=0.3, limits=Limits(hang_s=0.5))
+    detector.check()
+    pid = detector.pid
+    assert pid is not None
+    os.kill(pid, signal.SIGSTOP)
+    with pytest.raises(LocalBusy, match="deadline"):
+        detector.look(frame())
+    with pytest.raises(LocalCrashed, match="hung"):
+        detector.look(frame())
+    assert is_gone(pid)
+
+
+def test_a_late_answer_is_never_taken_for_that_of_another_picture(start: Callable[..., EdgeDetector]) -> None:
+    """The answer that came after its picture's deadline is dropped, and the next picture gets its own."""
+    slow_first = """
+first = True
+while True:
+    request = pb.ModelInferRequest.FromString(messages.receive(None))
+    time.sleep(1.0 if first else 0.0)
+    first = False
+    reply = pb.ModelStreamInferResponse(error_message="picture " + request.id)
+    reply.infer_response.id = request.id
+    messages.send(reply.SerializeToString(), None)
+"""
+    detector = start(deadline=0.5, command=child(slow_first))
+    detector.check()
+    with pytest.raises(LocalBusy):
+        detector.look(frame())
+    time.sleep(1.0)
+    with pytest.raises(PictureRefused, match="picture 2"):
+        detector.look(frame())
+
+
+@pytest.mark.parametrize(
+    ("behaviour", "said"),
+    [
+        pytest.param("sys.exit(3)", r"ended \(status 3\)", id="it ends"),
+        pytest.param("os.abort()", "was ended by SIGABRT", id="it aborts"),
+        pytest.param(
+            "messages.receive(None); os.write(0, b'\\xff' * 64); time.sleep(60)", "killed", id="a length that cannot be"
+        ),
+        pytest.param("messages.receive(None); messages.send(b'\\xff' * 64, None); time.sleep(60)", "killed", id="no message"),
+    ],
+)
+def test_a_process_that_misbehaves_is_told_in_a_sentence(start: Callable[..., EdgeDetector], behaviour: str, said: str) -> None:
+    """Whatever it does, the error is ours, says how it ended, and nothing of it is left."""
+    detector = start(command=child(behaviour))
+    detector.check()
+    pid = detector.pid
+    with pytest.raises(LocalCrashed, match=said):
+        detector.look(frame())
+    assert pid is not None
+    assert is_gone(pid)
+
+
+def test_an_answer_without_tensors_is_refused(start: Callable[..., EdgeDetector]) -> None:
+    """What comes from the process is checked as what comes from a server."""
+    empty = (
+        "\nwhile True:\n    messages.receive(None)\n    messages.send(pb.ModelStreamInferResponse().SerializeToString(), None)\n"
+    )
+    with pytest.raises(AnswerInvalid, match="local odd"):
+        start(command=child(empty)).look(frame())
+
+
+def test_a_program_that_is_not_there_is_told(start: Callable[..., EdgeDetector]) -> None:
+    """Nothing to start is a crash like another."""
+    with pytest.raises(LocalCrashed, match="could not be started"):
+        start(command=("/nonexistent",)).look(frame())
+
+
+def test_a_model_that_cannot_be_loaded_is_told(start: Callable[..., EdgeDetector], tmp_path: Path) -> None:
+    """The sentence names the file; while it is held back the same sentence is said again."""
+    broken = tmp_path / "broken.onnx"
+    broken.write_bytes(b"no model")
+    detector = start(model=str(broken))
+    for _ in range(2):
+        with pytest.raises(LocalCrashed, match=r"cannot be used: .*broken\.onnx"):
+            detector.look(frame())
+
+
+def test_a_start_is_not_waited_for_beyond_the_deadline(start: Callable[..., EdgeDetector]) -> None:
+    """The first picture of a slow computer is told that the detector starts; a later one finds it ready."""
+    detector = start(deadline=0.001)
+    with pytest.raises(LocalBusy, match="still starting"):
+        detector.look(frame())
+    detector.check()
+    assert detector.pid is not None
+
+
+def test_nothing_is_left_when_it_is_closed(start: Callable[..., EdgeDetector]) -> None:
+    """Hung up on, the process goes; another look starts another one."""
+    detector = start()
+    detector.look(frame())
+    first = detector.pid
+    detector.close()
+    assert first is not None
+    assert is_gone(first)
+    detector.look(frame())
+    assert detector.pid not in (None, first)
+
+
+def test_no_descriptor_is_left_however_often_it_is_started(start: Callable[..., EdgeDetector]) -> None:
+    """Ten processes later as many are open as before the first one."""
+    detector = start(command=child("messages.receive(None)"))
+    before = _descriptors()
+    for _ in range(10):
+        detector.check()
+        detector.close()
+    assert _descriptors() == before
+
+
+def test_an_idle_process_ends_itself(start: Callable[..., EdgeDetector]) -> None:
+    """Without a picture for the idle time its memory is given back, and the next picture starts another one."""
+    detector = start(limits=Limits(idle_s=0.2))
+    detector.check()
+    pid = detector.pid
+    assert eventually(lambda: Path(f"/proc/{pid}/stat").read_text().split()[2] == "Z")
+    assert 0.0 <= detector.look(frame()).score <= 1.0
+    assert detector.pid != pid
+
+
+@pytest.mark.parametrize("stuck", [False, True], ids=["idle", "in the middle of a look"])
+def test_it_does_not_outlive_octoprint(stuck: bool) -> None:
+    """After SIGKILL of the process that started it, it is gone: by the end of its socket, or by its own alarm clock."""
+    parent = f"""
+        import sys, threading, time
+        sys.path.insert(0, {str(ROOT)!r})
+        from octoprint_spaghetti.adapters.edge import EdgeDetector, Limits
+        from octoprint_spaghetti.core.words import Frame
+        from tests.pictures import jpeg
+        detector = EdgeDetector(deadline=30.0, share=1.0, limits=Limits(hang_s=2.0))
+        detector.look(Frame(jpeg(0), 0.0, "test"))
+        print(detector.pid, flush=True)
+        while {stuck}:
+            detector.look(Frame(jpeg(0, 4000, 3000), 0.0, "test"))
+        time.sleep(60)
+    """
+    octoprint = subprocess.Popen([sys.executable, "-c", textwrap.dedent(parent)], stdout=subprocess.PIPE, text=True, cwd=ROOT)
+    try:
+        assert octoprint.stdout is not None
+        pid = int(octoprint.stdout.readline())
+        assert not is_gone(pid)
+        time.sleep(0.5 if stuck else 0.0)
+    finally:
+        octoprint.kill()
+        octoprint.wait()
+    assert eventually(lambda: is_gone(pid) or Path(f"/proc/{pid}/stat").read_text().split()[2] == "Z")
+
+
+def test_the_eight_bit_model_is_taken_where_it_is_shipped(tmp_path: Path) -> None:
+    """It is the same calibrated model, for less processor time; whichever is taken must be whole."""
+    plain, quantised = tmp_path / "spaghetti-nano-416-v9.onnx", tmp_path / "spaghetti-nano-416-v9-int8.onnx"
+    verified: list[Path] = []
+    files = SimpleNamespace(default_model=lambda: plain, verify=verified.append)
+    assert edge_process._shipped(files) == plain
+    quantised.touch()
+    assert edge_process._shipped(files) == quantised
+    assert verified == [plain, quantised]
+
+
+def test_a_computer_without_the_libraries_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where nothing is installed the sentence names the extra; on a 32-bit system it says that there is none."""
+    monkeypatch.setattr(edge.importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(DetectorMissing, match=r"\[edge\]"):
+        EdgeDetector(deadline=5.0, share=0.25)
+    monkeypatch.setattr(sys, "maxsize", 2**31 - 1)
+    assert "64-bit" in why_missing()
