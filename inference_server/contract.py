@@ -38,3 +38,5 @@ WINDOW = "window"  # FP32 [n, 4]: which part of the picture `image` shows, left,
 
 #: Request parameter "l,t,r,b": look at this part of the picture only, in full resolution.
 ROI = "roi"
+#: Request parameter, true: draw a tangle into the picture before looking at it.
+DRILL = "drill"

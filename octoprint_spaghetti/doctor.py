@@ -44,6 +44,9 @@ class Patient:
     def secrets(self) -> tuple[str, ...]:
         """Return every string that must not be in the bundle, also those that a setting names a file for."""
         values = [value for name in sorted(SECRETS) for value in _strings(getattr(self.settings, name))]
+        address = self.settings.camera_url
+        if address:
+            values += [address, *address.rpartition("@")[0].rpartition("//")[2].split(":")]
         return (*values, *(secret for value in values for secret in _filed(value)), *self.more_secrets)
 
 
@@ -86,8 +89,9 @@ def versions() -> dict[str, str]:
 def settings_without_secrets(settings: Settings) -> dict[str, Any]:
     """Return all settings but the secrets as plain JSON types, and under ``stored_secrets`` the names of those that are set."""
     shown = {name: plain(name, getattr(settings, name)) for name in Settings.defaults()}
-    told = {name: value for name, value in shown.items() if name not in SECRETS}
-    return {**told, "stored_secrets": sorted(name for name in SECRETS if shown[name])}
+    hidden = SECRETS | {"camera_url"}  # cameras take passwords anywhere in their addresses
+    told = {name: value for name, value in shown.items() if name not in hidden}
+    return {**told, "stored_secrets": sorted(name for name in hidden if shown[name])}
 
 
 def _texts(patient: Patient) -> Iterable[tuple[str, str]]:

@@ -57,7 +57,8 @@ class Watch:
 
     ``build`` makes the parts for settings when they are first needed, so it may import and connect; ``publish`` and
     ``notify`` are called with each new :class:`Status` and each :class:`Notice`. ``outdated`` tells whether something has
-    happened that the watch was not told yet: then it orders nothing. ``monotonic`` and ``wall`` are the clocks, seconds each.
+    happened that the watch was not told yet: then it orders nothing. ``when_idle`` is called every few seconds while no job
+    runs. ``monotonic`` and ``wall`` are the clocks, seconds each.
     """
 
     def __init__(
@@ -73,6 +74,7 @@ class Watch:
         publish: Callable[[Status], None] = lambda status: None,
         notify: Callable[[Notice], None] = lambda notice: None,
         outdated: Callable[[], bool] = lambda: False,
+        when_idle: Callable[[], None] = lambda: None,
         monotonic: Callable[[], float] = time.monotonic,
         wall: Callable[[], float] = time.time,
         logger: logging.Logger | None = None,
@@ -86,6 +88,7 @@ class Watch:
         self._beliefs = beliefs
         self._publish = publish
         self.outdated = outdated
+        self._when_idle = when_idle
         self._monotonic = monotonic
         self._wall = wall
         self._logger = logger or logging.getLogger(__name__)
@@ -117,7 +120,9 @@ class Watch:
             self._check_blind()
             self._check_suspicion()
             self._count()
-        if self._job is not None and self._job.order is not None:
+        if self._job is None:
+            self._when_idle()
+        elif self._job.order is not None:
             self._job = self._response.check_pause(self._job, self._job.order, self._monotonic())
         self.report()
 
@@ -460,6 +465,7 @@ class Watch:
             "votes": why.votes,
             "why": why.as_json(),
             "budget": job.budget.as_json(self._settings.pace()),
+            "seen": job.coverage.share,
             "rules": self._panel.report(),
         }
 

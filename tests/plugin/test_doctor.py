@@ -39,9 +39,14 @@ def patient(tmp_path: Path) -> Patient:
     (incident / "state.json").write_text(json.dumps(state))
     log = tmp_path / "octoprint.log"
     log.write_text(
-        f"Bearer token-hunter2\nconnected with mqtt-hunter5\n{SECRETS[1]}\nfiled-hunter6 octo-hunter7\nall else is well\n"
+        f"Bearer token-hunter2\nconnected with mqtt-hunter5\n{SECRETS[1]}\nfiled-hunter6 octo-hunter7\ncamera hunter8-cam\nall else is well\n"
     )
-    settings = Settings(token=SECRETS[0], channels=(SECRETS[1], f"file:{filed}"), mqtt_password=SECRETS[2])
+    settings = Settings(
+        camera_url="rtsp://me:hunter8-cam@192.0.2.9/live?key=hunter9",
+        token=SECRETS[0],
+        channels=(SECRETS[1], f"file:{filed}"),
+        mqtt_password=SECRETS[2],
+    )
     return Patient(settings, folder, (log,), status={"sentence": f"refused: {SECRETS[0]}"}, more_secrets=(SECRETS[4],))
 
 
@@ -55,10 +60,10 @@ def bundled(patient: Patient) -> dict[str, str]:
 def test_no_planted_secret_is_anywhere_in_the_bundle(patient: Patient) -> None:
     """Settings, log, trace, status: each held one, none is in the bundle, and the rest of the log is."""
     texts = bundled(patient)
-    for secret in (*SECRETS, "hunter3", "hunter4"):
+    for secret in (*SECRETS, "hunter3", "hunter4", "hunter8-cam", "hunter9"):
         assert not [name for name, text in texts.items() if secret in text], secret
     assert "all else is well" in texts["logs/octoprint.log"]
-    assert json.loads(texts["settings.json"])["stored_secrets"] == ["channels", "mqtt_password", "token"]
+    assert json.loads(texts["settings.json"])["stored_secrets"] == ["camera_url", "channels", "mqtt_password", "token"]
 
 
 def test_the_bundle_answers_the_questions_in_plain_words(patient: Patient) -> None:

@@ -8,7 +8,8 @@ from typing import Any
 import cv2
 import triton_python_backend_utils as pb_utils
 
-from inference_server.contract import IMAGE, JPEG, ROI, SCENE, THUMBNAIL, WINDOW
+from inference_server.contract import DRILL, IMAGE, JPEG, ROI, SCENE, THUMBNAIL, WINDOW
+from inference_server.drill import with_tangle
 from inference_server.pixels import BadPicture, Fractions, parse_region, prepare
 from inference_server.triton_tensors import array_of, response_of
 
@@ -27,7 +28,9 @@ class TritonPythonModel:
 
 def _answer(request: Any) -> Any:
     try:
-        prepared = prepare(_jpeg(request), _region(request))
+        asked = json.loads(request.parameters() or "{}")
+        jpeg = with_tangle(_jpeg(request)) if asked.get(DRILL) is True else _jpeg(request)
+        prepared = prepare(jpeg, _region(asked))
     except BadPicture as error:
         return pb_utils.InferenceResponse([], pb_utils.TritonError(str(error), pb_utils.TritonError.INVALID_ARG))
     named = {IMAGE: prepared.image, WINDOW: prepared.window, SCENE: prepared.scene, THUMBNAIL: prepared.thumbnail}
@@ -41,6 +44,6 @@ def _jpeg(request: Any) -> Any:
     return batch[0]
 
 
-def _region(request: Any) -> Fractions | None:
-    text = json.loads(request.parameters() or "{}").get(ROI)
+def _region(asked: dict[str, Any]) -> Fractions | None:
+    text = asked.get(ROI)
     return None if text is None else parse_region(str(text))

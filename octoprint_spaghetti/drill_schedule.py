@@ -1,0 +1,64 @@
+"""When the fire drill is held of its own accord, and what the last one found."""
+
+from __future__ import annotations
+
+import json
+import logging
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from octoprint_spaghetti.adapters.json_file import replace_json
+from octoprint_spaghetti.drill import DrillReport
+
+_DAY_S = 86_400.0
+
+
+class DrillSchedule:
+    """Holds a drill when one is due, one at a time, and keeps the report in ``file``."""
+
+    def __init__(
+        self, file: Path, hold: Callable[[], DrillReport], wall: Callable[[], float], logger: logging.Logger | None = None
+    ) -> None:
+        """Prepare; ``hold`` runs a drill, ``wall`` is Unix time in seconds. The first day of an installation has no drill."""
+        self._file = file
+        self._hold = hold
+        self._wall = wall
+        self._logger = logger or logging.getLogger(__name__)
+        self._one_at_a_time = threading.Lock()
+        self._began_at = wall()
+
+    def last(self) -> dict[str, Any] | None:
+        """Return the last report, or None when there is none that can be read."""
+        try:
+            content = json.loads(self._file.read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            return None
+        return content if isinstance(content, dict) and isinstance(content.get("at"), (int, float)) else None
+
+    def hold_if_due(self, every_days: float) -> None:
+        """Hold a drill when the last one, or the start, is longer ago than ``every_days``; 0 means never."""
+        last = self.last()
+        since = self._began_at - (every_days - 1.0) * _DAY_S if last is None else float(last["at"])
+        if every_days > 0.0 and self._wall() >= since + every_days * _DAY_S:
+            self.hold()
+
+    def hold(self) -> dict[str, Any] | None:
+        """Hold a drill now and return its report; None when one is being held already."""
+        if not self._one_at_a_time.acquire(blocking=False):
+            return None
+        try:
+            report = self._hold()
+            self._logger.log(logging.INFO if report.passed else logging.WARNING, "%s", report.sentence())
+            self._keep(report.as_json())
+            return report.as_json()
+        finally:
+            self._one_at_a_time.release()
+
+    def _keep(self, report: dict[str, Any]) -> None:
+        try:
+            self._file.parent.mkdir(parents=True, exist_ok=True)
+            replace_json(self._file, report)
+        except OSError as error:
+            self._logger.error("The report of the fire drill could not be saved (%s).", error.strerror)

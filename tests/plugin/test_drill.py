@@ -1,0 +1,182 @@
+"""The fire drill: every link is tried, what is broken is named, and nobody's print is touched."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import pytest
+
+from octoprint_spaghetti.core.errors import CameraUnreachable, ModelMissing, ServerRefused
+from octoprint_spaghetti.core.geometry import Box
+from octoprint_spaghetti.core.settings import Settings
+from octoprint_spaghetti.core.words import Answer, Frame, Notice, NoticeKind, Scene
+from octoprint_spaghetti.core.zones import Zone
+from octoprint_spaghetti.drill import DrillReport, Link, run_drill, why_not_paused
+from octoprint_spaghetti.drill_schedule import DrillSchedule
+from octoprint_spaghetti.ports import Parts
+from octoprint_spaghetti.testing import FakeCamera, FakeClock, FakeDetector, answer
+
+PLACE = Box(0.3, 0.4, 0.7, 0.8)
+
+
+class DrilledDetector(FakeDetector):
+    """Sees nothing in a picture, and ``tangle`` in one that a tangle was drawn into."""
+
+    tangle = 0.97
+
+    def look(self, frame: Frame, roi: Box | None = None) -> Answer:
+        calm = super().look(frame, roi)
+        return answer(self.tangle, box=PLACE, scene=self.scene) if frame.drill else calm
+
+
+@dataclass
+class Place:
+    """Everything a drill needs, as it should be; a test breaks one part."""
+
+    settings: Settings = Settings()
+    detector: DrilledDetector = field(default_factory=lambda: DrilledDetector(score=0.02))
+    camera: FakeCamera = field(default_factory=lambda: FakeCamera(FakeClock()))
+    unpausable: str = ""
+    failed_channels: str = ""
+    notices: list[Notice] = field(default_factory=list)
+
+    def drill(self) -> DrillReport:
+        def notify(notice: Notice) -> str:
+            self.notices.append(notice)
+            return self.failed_channels
+
+        return run_drill(
+            self.settings,
+            lambda settings: Parts(self.camera, self.detector),
+            may_pause=lambda: self.unpausable,
+            notify=notify,
+            wall=lambda: 1_800_000_000.0,
+        )
+
+
+def broken(report: DrillReport) -> list[str]:
+    return [link.name for link in report.links if link.problem]
+
+
+def test_a_drill_that_passes_says_how_soon_a_pause_would_come() -> None:
+    """From the camera to the message every link is there, and the judge would have paused within 45 s."""
+    place = Place()
+    report = place.drill()
+    assert (report.passed, broken(report)) == (True, [])
+    names = [link.name for link in report.links]
+    assert names == ["set up", "camera", "server", "picture", *["tangle"] * 3, "judge", "pause (dry)", "messages"]
+    assert report.seconds_to_pause is not None
+    assert 20.0 < report.seconds_to_pause <= 45.0
+    assert (place.detector.closed, place.camera.closed) == (1, 1)
+    assert [notice.kind for notice in place.notices] == [NoticeKind.DRILL]
+    assert "nothing is wrong with your print" in place.notices[0].sentence
+
+
+@pytest.mark.parametrize(
+    ("place", "link", "said"),
+    [
+        pytest.param(Place(camera=FakeCamera(FakeClock(), CameraUnreachable("It is off."))), "camera", "It is off.", id="camera"),
+        pytest.param(
+            Place(detector=DrilledDetector(trouble=ServerRefused("Wrong token."))), "server", "Wrong token.", id="token"
+        ),
+        pytest.param(Place(detector=DrilledDetector(trouble=ModelMissing("No model."))), "server", "No model.", id="model"),
+        pytest.param(
+            Place(detector=DrilledDetector(scene=Scene(0.01, 0.3, 0.3))), "picture", "too dark", id="too dark to see it"
+        ),
+        pytest.param(Place(unpausable="Not connected."), "pause (dry)", "Not connected.", id="pause not possible"),
+        pytest.param(Place(failed_channels="ntfy://…: 403"), "messages", "403", id="a channel"),
+        pytest.param(
+            Place(settings=replace(Settings(), zones=(Zone(((0.0, 0.0), (1.0, 0.0), (1.0, 1.0), (0.0, 1.0))),))),
+            "judge",
+            "ignore zone",
+            id="everything ignored",
+        ),
+    ],
+)
+def test_a_broken_link_is_named(place: Place, link: str, said: str) -> None:
+    """The report and the message say which link is broken, in its own words; the messages are tried whatever else broke."""
+    report = place.drill()
+    assert broken(report) == [link]
+    assert said in report.sentence()
+    assert report.links[-1].name == "messages"
+    assert link == "messages" or said in place.notices[0].sentence
+
+
+def test_a_tangle_that_nobody_sees_is_a_failed_drill() -> None:
+    """A server that knows no drills, or a model that is blind, must not look well."""
+    place = Place()
+    place.detector.tangle = 0.05
+    report = place.drill()
+    assert (broken(report), report.seconds_to_pause) == (["tangle"], None)
+
+
+@pytest.mark.parametrize(
+    ("settings", "state", "said"),
+    [
+        (Settings(), "OPERATIONAL", ""),
+        (Settings(enabled=False), "OPERATIONAL", "switched off"),
+        (Settings(shadow=True), "OPERATIONAL", "Shadow"),
+        (Settings(action="notify"), "OPERATIONAL", "notify"),
+        (Settings(), "OFFLINE", "not connected"),
+    ],
+)
+def test_what_would_keep_a_pause_from_happening_is_said(settings: Settings, state: str, said: str) -> None:
+    """The dry run asks everything that a real pause would need."""
+    reason = why_not_paused(settings, state)
+    assert (said in reason) if said else not reason
+
+
+DAY = 86_400.0
+
+
+@dataclass
+class Calendar:
+    """A schedule with a clock to turn."""
+
+    folder: Path
+    now: float = 1_800_000_000.0
+    held: int = 0
+
+    def __post_init__(self) -> None:
+        self.schedule = DrillSchedule(self.folder / "drill.json", self.hold, lambda: self.now)
+
+    def hold(self) -> DrillReport:
+        self.held += 1
+        return DrillReport(self.now, (Link("camera", 1.0),), 30.0)
+
+    def days(self, count: int, every: float) -> int:
+        """Let days pass, asking each hour; return how many drills there were."""
+        before = self.held
+        for _ in range(count * 24):
+            self.now += DAY / 24
+            self.schedule.hold_if_due(every)
+        return self.held - before
+
+
+def test_a_drill_is_held_every_week_and_not_on_the_first_day(tmp_path: Path) -> None:
+    """The first comes a day after the installation, then one each week; none when it is switched off."""
+    calendar = Calendar(tmp_path)
+    assert calendar.days(0, 7.0) == 0
+    assert calendar.days(2, 7.0) == 1
+    assert calendar.days(28, 7.0) == 4
+    assert calendar.days(100, 0.0) == 0
+
+
+def test_a_restart_does_not_begin_the_week_anew(tmp_path: Path) -> None:
+    """The last report is on the disk; damaged, it counts as none."""
+    Calendar(tmp_path).schedule.hold()
+    again = Calendar(tmp_path)
+    assert again.days(6, 7.0) == 0
+    (tmp_path / "drill.json").write_text("{")
+    assert again.schedule.last() is None
+
+
+def test_only_one_drill_is_held_at_a_time(tmp_path: Path) -> None:
+    """The button while a drill runs starts no second one."""
+    calendar = Calendar(tmp_path)
+    inner: list[object] = []
+    calendar.hold = lambda: inner.append(calendar.schedule.hold()) or DrillReport(1.0, ())  # type: ignore[method-assign, func-returns-value]
+    calendar.schedule = DrillSchedule(tmp_path / "drill.json", lambda: calendar.hold(), lambda: 0.0)
+    assert calendar.schedule.hold() is not None
+    assert inner == [None]
