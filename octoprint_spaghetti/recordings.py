@@ -13,35 +13,44 @@ from typing import Any
 from octoprint_spaghetti.adapters.remembering import RememberingDetector
 from octoprint_spaghetti.adapters.trace_reader import recorded
 from octoprint_spaghetti.adapters.video import Pick, video_frames
-from octoprint_spaghetti.checking import check_picture, find_pictures, is_picture
-from octoprint_spaghetti.core.errors import DetectorError, PictureUnusable
+from octoprint_spaghetti.checking import find_pictures, is_picture, read_jpeg
+from octoprint_spaghetti.core import second_look
+from octoprint_spaghetti.core.errors import AnswerInvalid, DetectorError, PictureRefused, PictureUnusable
+from octoprint_spaghetti.core.jpeg import size_wh
 from octoprint_spaghetti.core.kinds import Switch
 from octoprint_spaghetti.core.patience import Patience, check_number, describe_number, names
 from octoprint_spaghetti.core.recording import Recording, Seen, of_pictures
-from octoprint_spaghetti.core.words import Frame, Sighting
+from octoprint_spaghetti.core.words import Answer, Frame, Sighting
 
 #: Read at a time when a video is told from another by its bytes.
 _CHUNK = 1 << 20
+#: Under which what was said of a frame of a video is remembered.
+_FIRST, _BOTH = "first look", "both looks"
 #: What a person may type for a switch.
 _WORDS = {"on": True, "true": True, "yes": True, "1": True, "off": False, "false": False, "no": False, "0": False}
 
 
 @dataclass(frozen=True)
 class Reading:
-    """How pictures are taken: ``interval`` seconds between two; which frames of a video; who is told of a problem, in words.
+    """How pictures are taken: ``interval`` seconds between two; which frames of a video; who is told of a problem, in words,
+    and of each picture that was looked at.
 
-    A video picked by its own clock (``pick.every_s``) keeps that clock.
+    A video picked by its own clock (``pick.every_s``) keeps that clock. With ``twice`` pictures are looked at again, enlarged,
+    where something is, as the watch does while it is suspicious.
     """
 
     interval: float
     pick: Pick
     problem: Callable[[str], None]
+    looked: Callable[[], None]
+    twice: bool = True
 
 
 def open_recording(path: Path, detector: RememberingDetector, reading: Reading) -> Recording:
     """Return what ``path`` holds, looking at its pictures where they were not looked at before.
 
-    Raises :class:`EvidenceError`, :class:`PictureUnusable` and :class:`DetectorMissing` with a sentence.
+    Raises :class:`EvidenceError`, :class:`PictureUnusable` and :class:`DetectorError` with a sentence; what was looked at until
+    then is remembered.
     """
     if path.is_dir():
         return of_pictures(_of_folder(path, detector, reading))
@@ -55,20 +64,46 @@ def open_recording(path: Path, detector: RememberingDetector, reading: Reading) 
 def _of_folder(folder: Path, detector: RememberingDetector, reading: Reading) -> Iterator[Seen]:
     """Look at every picture; one that cannot be looked at leaves a gap in time, as it would have in the print."""
     for place, file in enumerate(sorted(find_pictures([folder]), key=natural_order)):
-        checked = check_picture(file, detector)
-        if checked.answer is None:
-            reading.problem(checked.problem)
+        number = frame_number(file, place)
+        try:
+            jpeg = read_jpeg(file)
+        except OSError as error:
+            reading.problem(f"{file} cannot be read ({error.strerror}).")
+        except PictureUnusable as error:
+            reading.problem(f"{file}: {error}")
         else:
-            yield Seen(frame_number(file, place), Sighting(place * reading.interval, checked.answer))
+            yield from _seen(number, place * reading.interval, jpeg, detector, reading)
+
+
+def _seen(number: int, at: float, jpeg: bytes, detector: RememberingDetector, reading: Reading) -> Iterator[Seen]:
+    """Yield what is seen in a picture, or nothing when it is refused; raises :class:`DetectorError` when nobody can look."""
+    reading.looked()
+    try:
+        answer = detector.look(Frame(jpeg, at, ""))
+    except (PictureRefused, AnswerInvalid) as error:
+        reading.problem(f"frame {number}: {error}")
+        return
+    yield Seen(number, Sighting(at, answer), _closer(jpeg, answer, detector) if reading.twice else None)
+
+
+def _closer(jpeg: bytes, answer: Answer, detector: RememberingDetector) -> Answer | None:
+    """Return what a second look adds, None where there is nothing to be seen closer."""
+    roi = second_look.region(answer, size_wh(jpeg))
+    if roi is None:
+        return None
+    try:
+        return second_look.combined(answer, detector.look(Frame(jpeg, 0.0, ""), roi), roi)
+    except DetectorError:  # as in a print: the first look counts
+        return None
 
 
 def _of_video(file: Path, detector: RememberingDetector, reading: Reading) -> list[Seen]:
     """Look at the picked frames; a video that was looked at before is not even decoded."""
-    name = f"video {_digest(file)} {reading.pick}"
+    name = f"video {_digest(file)} {reading.pick} {reading.twice}"
     known = _remembered(name, detector)
     if known is None:
         known = list(_looked_at(file, name, detector, reading))
-        plan = [(seen.number, seen.at) for seen in known]
+        plan = [(seen.number, seen.at, seen.closer is not None) for seen in known]
         detector.cache.put_bytes(detector.key(name.encode()), json.dumps(plan).encode())
     if reading.pick.every_s is not None:
         return known
@@ -76,18 +111,16 @@ def _of_video(file: Path, detector: RememberingDetector, reading: Reading) -> li
 
 
 def _at(seen: Seen, at: float) -> Seen:
-    return Seen(seen.number, Sighting(at, seen.sighting.answer))
+    return Seen(seen.number, Sighting(at, seen.sighting.answer), seen.closer)
 
 
 def _looked_at(file: Path, name: str, detector: RememberingDetector, reading: Reading) -> Iterator[Seen]:
     for frame in video_frames(file, reading.pick):
-        try:
-            answer = detector.look(Frame(frame.jpeg, frame.at, file.name))
-        except DetectorError as error:
-            reading.problem(f"frame {frame.number}: {error}")
-            continue
-        detector.cache.put(detector.key(_frame_name(name, frame.number)), answer)
-        yield Seen(frame.number, Sighting(frame.at, answer))
+        for seen in _seen(frame.number, frame.at, frame.jpeg, detector, reading):
+            for look, said in ((_FIRST, seen.sighting.answer), (_BOTH, seen.closer)):
+                if said is not None:
+                    detector.cache.put(_frame_key(detector, name, frame.number, look), said)
+            yield seen
 
 
 def _remembered(name: str, detector: RememberingDetector) -> list[Seen] | None:
@@ -96,16 +129,17 @@ def _remembered(name: str, detector: RememberingDetector) -> list[Seen] | None:
     if plan is None:
         return None
     frames = []
-    for number, at in json.loads(plan):
-        answer = detector.cache.get(detector.key(_frame_name(name, number)))
-        if answer is None:
+    for number, at, has_closer in json.loads(plan):
+        answer = detector.cache.get(_frame_key(detector, name, number, _FIRST))
+        closer = detector.cache.get(_frame_key(detector, name, number, _BOTH)) if has_closer else None
+        if answer is None or (has_closer and closer is None):
             return None
-        frames.append(Seen(number, Sighting(at, answer)))
+        frames.append(Seen(number, Sighting(at, answer), closer))
     return frames
 
 
-def _frame_name(video: str, number: int) -> bytes:
-    return f"{video} frame {number}".encode()
+def _frame_key(detector: RememberingDetector, video: str, number: int, look: str) -> str:
+    return detector.key(f"{video} frame {number} {look}".encode())
 
 
 def _digest(file: Path) -> str:

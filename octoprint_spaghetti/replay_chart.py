@@ -10,7 +10,7 @@ from octoprint_spaghetti.core.errors import PictureUnusable
 from octoprint_spaghetti.core.replay import Outcome
 
 _PANEL_INCHES, _DPI = (10.0, 3.2), 110
-_SCORE, _EVIDENCE, _SUSPECT, _FAILING = "0.6", "#1f77b4", "#e6a000", "#d62728"
+_SCORE, _EVIDENCE, _SUSPECT, _FAILING = "0.45", "#1f77b4", "#e6a000", "#d62728"
 
 
 def write_chart(outcomes: Sequence[Outcome], file: Path) -> None:
@@ -33,7 +33,7 @@ def write_chart(outcomes: Sequence[Outcome], file: Path) -> None:
 
 def _draw(axes: Any, outcome: Outcome) -> None:
     minutes = [moment.at / 60.0 for moment in outcome.timeline]
-    axes.plot(minutes, [moment.score for moment in outcome.timeline], ".", color=_SCORE, markersize=3, label="score of a frame")
+    axes.plot(minutes, [moment.score for moment in outcome.timeline], ".", color=_SCORE, markersize=4, label="score of a frame")
     axes.plot(minutes, [moment.evidence for moment in outcome.timeline], color=_EVIDENCE, label="evidence")
     axes.plot(minutes, [moment.suspect_at for moment in outcome.timeline], "--", color=_SUSPECT, label="suspect")
     axes.plot(minutes, [moment.failing_at for moment in outcome.timeline], "--", color=_FAILING, label="failing")
@@ -41,4 +41,4 @@ def _draw(axes: Any, outcome: Outcome) -> None:
         axes.axvline(pause.at / 60.0, color=_FAILING)
         axes.annotate(f" pause, frame {pause.frame}", (pause.at / 60.0, 1.0), color=_FAILING, va="top")
     axes.set(title=outcome.policy, xlabel="minutes", ylim=(0.0, max(1.05, outcome.max_evidence * 1.05)))
-    axes.legend(loc="upper left", fontsize="small")
+    axes.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0), fontsize="small")

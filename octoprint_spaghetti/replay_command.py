@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import sys
+import time
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -22,6 +24,7 @@ from octoprint_spaghetti.replay_text import sweep_table, timeline, verdict
 from octoprint_spaghetti.shell import Unusable, remembering_detector_for
 
 POLICIES = ("spaghetti", "obico")
+_PROGRESS_EVERY_S = 3.0
 
 
 @click.command("replay")
@@ -46,6 +49,7 @@ POLICIES = ("spaghetti", "obico")
     multiple=True,
     help="Another value for a number of the judge, such as failing_at=0.6 or scene_gate=off.",
 )
+@click.option("--one-look", is_flag=True, help="Do not look again, enlarged, at what is suspected.")
 @click.option("--sweep", "sweeps", is_flag=True, help="Try every sensitivity and recommend one.")
 @click.option(
     "--failed-at",
@@ -64,6 +68,7 @@ def replay_command(
     policy: str,
     server: str | None,
     changes: tuple[str, ...],
+    one_look: bool,
     sweeps: bool,
     failed_at: int | None,
     as_json: bool,
@@ -80,7 +85,11 @@ def replay_command(
         raise click.UsageError("--sweep tries our own rule and writes no chart; leave --policy and --chart out.")
     try:
         patience = changed_patience(changes)
-        recording = _recording(path, Reading(interval, Pick(nth, every), _problem), server, fresh)
+        recording = _recording(
+            path, Reading(interval, Pick(nth, every), _problem, _Progress().looked, not one_look), server, fresh
+        )
+        if not any(isinstance(row, Seen) for row in recording.rows):
+            raise Unusable(f"{path} holds nothing that could be looked at.")
         if sweeps:
             _sweep(patience, recording, failed_at, as_json)
             return
@@ -89,8 +98,6 @@ def replay_command(
             write_chart(outcomes, chart)
     except SpaghettiError as error:
         raise Unusable(str(error)) from error
-    if not outcomes[0].timeline:
-        raise Unusable(f"{path} holds nothing that could be looked at.")
     _say(outcomes, policy, as_json)
 
 
@@ -102,6 +109,20 @@ def _recording(path: Path, reading: Reading, server: str | None, fresh: bool) ->
         raise Unusable(f"{path} cannot be read ({error.strerror}).") from error
     finally:
         detector.close()
+
+
+class _Progress:
+    """Says on a terminal how many pictures were looked at, once it takes longer than a person waits without asking."""
+
+    def __init__(self) -> None:
+        self._count, self._said_at = 0, time.monotonic()
+
+    def looked(self) -> None:
+        """Count a picture; say so at most once in a while."""
+        self._count += 1
+        if sys.stderr.isatty() and time.monotonic() - self._said_at >= _PROGRESS_EVERY_S:
+            self._said_at = time.monotonic()
+            click.echo(f"looked at {self._count} pictures ...", err=True)
 
 
 def _problem(sentence: str) -> None:

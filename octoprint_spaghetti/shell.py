@@ -31,11 +31,11 @@ def detector_for(server: str | None, model: str | None = None) -> Detector:
 
 
 def remembering_detector_for(server: str | None, *, fresh: bool = False) -> RememberingDetector:
-    """Return that detector, asked once for each picture and remembered in the user's cache; ``fresh`` forgets.
+    """Return that detector, asked once for each picture and remembered in the user's cache; ``fresh`` asks again.
 
     Raises :class:`SpaghettiError`.
     """
-    cache = ScoreCache(None if fresh else default_file())
+    cache = ScoreCache(default_file(), fresh=fresh)
     return RememberingDetector(lambda: detector_for(server), _identity(server), cache)
 
 

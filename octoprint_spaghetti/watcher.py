@@ -7,9 +7,10 @@ import queue
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import replace
 
 from octoprint_spaghetti.core.settings import Settings
-from octoprint_spaghetti.core.words import Frame, Status
+from octoprint_spaghetti.core.words import Frame, Protection, ProtectionLevel, Status, Verdict
 from octoprint_spaghetti.watch import Watch
 
 #: Events waiting for the thread. It reads them between two frames; what does not fit is found by asking the printer.
@@ -18,6 +19,8 @@ INBOX_SIZE = 64
 LONGEST_SLEEP_S = 5.0
 #: After an error that nobody could name the thread waits this long, so that a lasting one cannot spin.
 AFTER_ERROR_S = 5.0
+#: A look blocks for the deadlines of camera and detectors, a fire drill for a minute; a step beyond this hangs somewhere.
+STALLED_S = 150.0
 #: Bound on the wait for the thread in ``stop``: a camera may hold it until its own time-out.
 STOP_S = 3.0
 
@@ -36,12 +39,19 @@ class Watcher:
         self._inbox: queue.Queue[Callable[[], None]] = queue.Queue(INBOX_SIZE)
         self._overflowing = threading.Event()
         self._stopping = threading.Event()
+        self._stepped_at = monotonic()
         self._thread = threading.Thread(target=self._run, name="spaghetti-watcher", daemon=True)
 
     @property
     def status(self) -> Status:
-        """Return the newest status."""
-        return self._watch.status
+        """Return the newest status, or that the thread has stood still for ``STALLED_S``: it cannot say so itself."""
+        status = self._watch.status
+        silent = self._monotonic() - self._stepped_at
+        if not self._thread.is_alive() or silent < STALLED_S:
+            return status
+        sentence = f"The watch has not moved for {silent:.0f} s and sees nothing; restart OctoPrint."
+        unprotected = Protection(ProtectionLevel.UNPROTECTED, self._stepped_at, sentence)
+        return replace(status, verdict=Verdict.BLIND, sentence=sentence, protection=unprotected)
 
     @property
     def picture(self) -> Frame | None:
@@ -106,6 +116,7 @@ class Watcher:
 
     def _run(self) -> None:
         while not self._stopping.is_set():
+            self._stepped_at = self._monotonic()
             try:
                 self._step()
             except Exception:  # noqa: BLE001 - the thread's top: what nobody could name must not end the watch

@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Callable
 
 from octoprint_spaghetti.adapters.score_cache import ScoreCache
+from octoprint_spaghetti.core.geometry import Box
 from octoprint_spaghetti.core.words import Answer, Frame, ProtectionLevel
 from octoprint_spaghetti.ports import Detector
 
@@ -14,6 +15,8 @@ class RememberingDetector:
     """Asks ``cache`` first, and makes the detector behind it only when that does not know."""
 
     level = ProtectionLevel.LOCAL
+    why = ""
+    earliest_s = 0.0
 
     def __init__(self, build: Callable[[], Detector], identity: str, cache: ScoreCache) -> None:
         """Remember under ``identity``, which names the model or the server that looks."""
@@ -22,17 +25,20 @@ class RememberingDetector:
         self.cache = cache
         self._detector: Detector | None = None
 
-    def key(self, content: bytes) -> str:
-        """Return the name under which what is said of a picture with these bytes is remembered."""
-        return f"{self._identity} {hashlib.blake2b(content, digest_size=16).hexdigest()}"
+    def key(self, content: bytes, region: str = "") -> str:
+        """Return the name under which what is said of a picture with these bytes (or of a region of it) is remembered."""
+        return f"{self._identity} {hashlib.blake2b(content, digest_size=16).hexdigest()}{region}"
 
-    def look(self, frame: Frame) -> Answer:
-        """Return what is seen in the frame, from memory if it was seen before; raises :class:`DetectorError`."""
-        key = self.key(frame.jpeg)
+    def look(self, frame: Frame, roi: Box | None = None) -> Answer:
+        """Return what is seen in the frame or in the region ``roi`` of it, from memory if it was seen before.
+
+        Raises :class:`DetectorError`.
+        """
+        key = self.key(frame.jpeg, "" if roi is None else f" {roi.xyxy}")
         known = self.cache.get(key)
         if known is not None:
             return known
-        answer = self._behind().look(frame)
+        answer = self._behind().look(frame, roi)
         self.cache.put(key, answer)
         return answer
 

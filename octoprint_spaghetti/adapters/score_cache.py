@@ -34,8 +34,12 @@ def default_file() -> Path:
 class ScoreCache:
     """Answers by key; a key names the picture's bytes and who looked."""
 
-    def __init__(self, file: Path | None) -> None:
-        """Open or make ``file``; None, or one that cannot be used, remembers nothing beyond this object."""
+    def __init__(self, file: Path | None, *, fresh: bool = False) -> None:
+        """Open or make ``file``; None, or one that cannot be used, remembers nothing beyond this object.
+
+        When ``fresh``, what was kept before is not known, and is replaced by what is kept now.
+        """
+        self._known: set[str] | None = set() if fresh else None
         self._connection = _opened(file) if file is not None else _opened(Path(":memory:"))
 
     def get(self, key: str) -> Answer | None:
@@ -51,6 +55,8 @@ class ScoreCache:
 
     def get_bytes(self, key: str) -> bytes | None:
         """Return what was kept under ``key``."""
+        if self._known is not None and key not in self._known:
+            return None
         with suppress(sqlite3.Error):
             found = self._connection.execute("SELECT content FROM kept WHERE key = ?", (key,)).fetchone()
             return None if found is None else bytes(found[0])
@@ -58,6 +64,8 @@ class ScoreCache:
 
     def put_bytes(self, key: str, content: bytes) -> None:
         """Keep ``content``."""
+        if self._known is not None:
+            self._known.add(key)
         with suppress(sqlite3.Error), self._connection:
             self._connection.execute("INSERT OR REPLACE INTO kept (key, content) VALUES (?, ?)", (key, content))
 

@@ -165,6 +165,8 @@ def check_number(name: str, value: object) -> Any:
         raise SettingRefused(name, f"The judge has no number named {shown(name)}; it has {', '.join(_FIELDS)}.")
     field = _FIELDS[name]
     checked = field.metadata["kind"].check(name, value)
+    if isinstance(field.default, int) and checked != int(checked):
+        raise SettingRefused(name, f"{name} must be a whole number, not {shown(value)}")
     wanted: type[Any] = type(field.default)
     return wanted(checked)
 

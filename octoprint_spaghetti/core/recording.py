@@ -3,24 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Union
 
 from octoprint_spaghetti.core.policies import PrintEvent
-from octoprint_spaghetti.core.words import Sighting
+from octoprint_spaghetti.core.words import Answer, Sighting
 
 
 @dataclass(frozen=True)
 class Seen:
-    """A frame that was answered for; ``number`` is the one people know it by."""
+    """A frame that was answered for; ``number`` is the one people know it by.
+
+    ``closer`` is what two looks say together, where the picture allows a second one; it counts while a policy is suspicious.
+    """
 
     number: int
     sighting: Sighting
+    closer: Answer | None = None
 
     @property
     def at(self) -> float:
         """Return the second of the frame."""
         return self.sighting.at
+
+    def as_seen_by(self, suspicious: bool) -> Sighting:
+        """Return what a watch gets to know of the frame: one look, or two when it is suspicious."""
+        return self.sighting if self.closer is None or not suspicious else replace(self.sighting, answer=self.closer)
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from typing import Any
 
 from octoprint_spaghetti.core.policies import Opinion, Policy
 from octoprint_spaghetti.core.recording import Recording, Row, Seen, Told
-from octoprint_spaghetti.core.words import Verdict
+from octoprint_spaghetti.core.words import Sighting, Verdict
 
 
 @dataclass(frozen=True)
@@ -84,6 +84,7 @@ class Run:
         self._pauses: list[Moment] = []
         self._suspect: Moment | None = None
         self._highest = 0.0
+        self._suspicious = False
 
     @property
     def over(self) -> bool:
@@ -98,8 +99,10 @@ class Run:
             self._policy.tell(row.event, row.at)
         elif isinstance(row, Seen):
             self._first_at = row.at if self._first_at is None else self._first_at
-            opinion = self._policy.see(row.sighting)
-            self._note(_moment(row, self._first_at, opinion), opinion.act)
+            sighting = row.as_seen_by(self._suspicious)
+            opinion = self._policy.see(sighting)
+            self._suspicious = opinion.verdict is Verdict.SUSPECT
+            self._note(_moment(row.number, sighting, self._first_at, opinion), opinion.act)
 
     def _note(self, moment: Moment, act: bool) -> None:
         self._highest = max(self._highest, moment.evidence)
@@ -126,11 +129,11 @@ def replay(policies: Iterable[Policy], recording: Recording, *, keep_timeline: b
     return [run.outcome() for run in runs]
 
 
-def _moment(row: Seen, first_at: float, opinion: Opinion) -> Moment:
+def _moment(number: int, sighting: Sighting, first_at: float, opinion: Opinion) -> Moment:
     return Moment(
-        row.number,
-        row.at - first_at,
-        row.sighting.answer.score,
+        number,
+        sighting.at - first_at,
+        sighting.answer.score,
         opinion.evidence,
         opinion.verdict,
         opinion.suspect_at,

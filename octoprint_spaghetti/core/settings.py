@@ -104,6 +104,9 @@ class Settings:
     traces_kept: int = setting(
         100, Number(1, 1000, "prints"), "Older records of prints, half a MB a day each, are deleted beyond it."
     )
+    drill_every: float = setting(
+        7.0, Number(0.0, 365.0, "days"), "A fire drill of its own accord, when no print runs; 0: only when the button is pressed."
+    )
     verbose: bool = setting(False, Switch(), "Write every step of the watch into OctoPrint's log, to find out what is wrong.")
     channels: tuple[str, ...] = setting(
         (), Channels(), "Where messages go, as Apprise addresses such as discord://..., or file:/path to one; never shown again."
@@ -140,7 +143,7 @@ class Settings:
     mqtt_topic: str = setting(
         "spaghetti",
         Shaped(100, pattern=r"[^+#\s/$][^+#\s]*[^+#\s/]|[^+#\s/$]", must="a topic such as home/printer1, without + and #"),
-        "All topics begin with it; each printer needs one of its own. Empty: spaghetti.",
+        "All topics begin with it; each printer needs one of its own.",
     )
     mqtt_discovery: bool = setting(True, Switch(), "Let Home Assistant find the printer's sensors and its picture by itself.")
     mqtt_commands: bool = setting(

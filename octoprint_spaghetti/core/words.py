@@ -19,12 +19,14 @@ class Frame:
     """One picture as the camera delivered it.
 
     ``jpeg`` the file's bytes, never decoded here; ``captured_at`` monotonic seconds when the request for it began
-    (a picture is at least as old as that); ``camera`` the name OctoPrint knows it by.
+    (a picture is at least as old as that); ``camera`` the name OctoPrint knows it by; ``drill`` asks the detector to draw a
+    tangle into the picture before it looks: a fire drill.
     """
 
     jpeg: bytes = field(repr=False)
     captured_at: float
     camera: str
+    drill: bool = False
 
     @property
     def digest(self) -> bytes:

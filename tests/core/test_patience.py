@@ -50,6 +50,12 @@ def test_a_number_out_of_range_is_refused(value: object) -> None:
         check_number("failing_at", value)
 
 
+def test_a_count_is_a_whole_number() -> None:
+    """Half a frame is refused and not cut off in silence."""
+    with pytest.raises(SettingRefused, match="whole number"):
+        check_number("distinct_frames", 5.7)
+
+
 def test_a_number_that_does_not_exist_is_refused_with_those_that_do() -> None:
     """A typing error is answered with the list."""
     with pytest.raises(SettingRefused, match="failing_at"):

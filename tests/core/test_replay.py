@@ -71,6 +71,19 @@ def test_a_print_that_is_known_to_go_on_is_replayed_beyond_its_pause() -> None:
     assert again.pauses[1].at > 3600.0
 
 
+def test_a_second_look_counts_while_a_print_is_suspect() -> None:
+    """At 0.45 a print is suspect and no more; looked at closer it is certain, and is paused. A calm print is looked at once."""
+    faint, sure = answer(0.45, box=BOX), answer(0.99, box=BOX)
+    seen = frames([0.02] * 20 + [0.45] * 40, 5.0)
+    assert ours(of_pictures(seen)).paused is None
+    closer = [dataclasses.replace(one, closer=sure if one.sighting.answer.score == faint.score else None) for one in seen]
+    paused = ours(of_pictures(closer)).paused
+    assert paused is not None
+    assert paused.frame > 20
+    always = [dataclasses.replace(one, closer=sure) for one in frames([0.02] * 60, 5.0)]
+    assert ours(of_pictures(always)).suspect is None
+
+
 def test_in_pieces_or_at_once_is_the_same() -> None:
     """A run that is fed row by row, with a look at its outcome in between, ends where one run over all does."""
     recording = of_pictures(frames([0.02] * 20 + [0.7, 0.1, 0.9] * 10, 5.0))

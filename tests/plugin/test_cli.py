@@ -272,6 +272,22 @@ def test_a_file_that_cannot_be_replayed_is_told_as_what_it_is(tmp_path: Path, na
     assert "codec" not in sentence
 
 
+def test_a_server_that_is_gone_ends_the_replay_with_one_sentence(folder: Path) -> None:
+    """Not with one for each of a thousand pictures, each after its deadline."""
+    said = refused(str(folder), "--server", "127.0.0.1:9")
+    assert "127.0.0.1:9" in said
+    assert said.count("Error:") == 1
+
+
+def test_a_picture_that_cannot_be_read_leaves_a_gap_in_time(folder: Path) -> None:
+    """The rest is replayed where it was."""
+    (folder / "1.jpg").write_text("<html>not found</html>")
+    result = CliRunner().invoke(main, ["replay", "--json", str(folder)])
+    assert "web page" in result.stderr
+    assert [moment["at"] for moment in json.loads(result.stdout)["timeline"]] == [0.0, 10.0]
+
+
 def test_a_folder_without_pictures_is_told(tmp_path: Path) -> None:
     """Nothing to look at is not a calm print."""
     assert "nothing that could be looked at" in refused(str(tmp_path))
+    assert "nothing that could be looked at" in refused(str(tmp_path), "--sweep")

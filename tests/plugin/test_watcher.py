@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from octoprint_spaghetti.core.settings import Settings
-from octoprint_spaghetti.core.words import Status, Verdict
+from octoprint_spaghetti.core.words import Frame, ProtectionLevel, Status, Verdict
 from octoprint_spaghetti.ports import Parts
 from octoprint_spaghetti.testing import (
     FakeBaselines,
@@ -21,7 +21,7 @@ from octoprint_spaghetti.testing import (
     FakeTraces,
 )
 from octoprint_spaghetti.watch import Watch
-from octoprint_spaghetti.watcher import INBOX_SIZE, Watcher
+from octoprint_spaghetti.watcher import INBOX_SIZE, STALLED_S, Watcher
 
 
 def eventually(true: Callable[[], bool], seconds: float = 10.0) -> bool:
@@ -102,6 +102,33 @@ def test_a_storm_of_events_is_dropped_and_the_state_found_again(rig: Rig) -> Non
     rig.printer.printer_state = "OPERATIONAL"
     rig.watcher.start()
     assert eventually(lambda: bool(rig.statuses) and rig.watcher.status.verdict is Verdict.OFF)
+
+
+def test_a_thread_that_stands_still_is_not_called_watching(rig: Rig) -> None:
+    """A camera driver that never returns: whoever asks is told that nobody watches, by the clock and not by the thread."""
+    release = threading.Event()
+    capture = rig.camera.capture
+
+    def stuck() -> Frame:
+        release.wait(30.0)
+        return capture()
+
+    late = 0.0
+    watcher = Watcher(rig.watch, monotonic=lambda: time.monotonic() + late)
+    rig.camera.capture = stuck  # type: ignore[method-assign]
+    watcher.start()
+    try:
+        assert eventually(lambda: rig.watch._job is not None)
+        assert watcher.status.verdict is not Verdict.BLIND
+        late = STALLED_S + 1.0
+        assert watcher.status.verdict is Verdict.BLIND
+        assert watcher.status.protection.level is ProtectionLevel.UNPROTECTED
+        assert "restart OctoPrint" in watcher.status.sentence
+    finally:
+        late = 0.0
+        release.set()
+        watcher.stop()
+    assert eventually(lambda: not watcher._thread.is_alive())
 
 
 def test_stop_without_start_returns() -> None:
