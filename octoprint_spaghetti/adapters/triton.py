@@ -33,6 +33,7 @@ from octoprint_spaghetti.core.errors import (
     ServerUnreachable,
 )
 from octoprint_spaghetti.core.geometry import Box
+from octoprint_spaghetti.core.preference import WAY_BACK, Preference, WayBack
 from octoprint_spaghetti.core.settings import Settings
 from octoprint_spaghetti.core.words import Answer, Frame, ProtectionLevel
 
@@ -48,27 +49,37 @@ _CHANNEL_OPTIONS = (
     ("grpc.max_reconnect_backoff_ms", 2_000),
     ("grpc.max_receive_message_length", 4 << 20),
     ("grpc.use_local_subchannel_pool", 1),
+    # A name with several addresses is several equal replicas: calls take turns, and avoid one that cannot be reached.
+    ("grpc.service_config", '{"loadBalancingConfig": [{"round_robin": {}}]}'),
 )
 
 #: What each attempt that is left may keep of a frame's deadline: a healthy server answers in a tenth of that.
 _RESERVED_S = 1.0
+#: Before the last attempt: in this time a proxy sees that a replica is being stopped, and a listening socket is back.
+_PAUSE_S = 0.5
 #: A broken stream is opened again after this long, doubling up to the longest, each time half to all of it (jitter).
 _FIRST_BACK_OFF_S, _LONGEST_BACK_OFF_S = 0.5, 30.0
+#: A server that takes longer than this to say that it is ready is not one to go back to.
+_PROBE_S = 2.0
 #: Bound on the wait for the stream's reader; cancelling the call ends it at once.
 _JOIN_S = 2.0
 
 _OVERLOAD = ("exceeds maximum queue size", "request timeout expired", "rate limited")
-_TLS_TROUBLE = ("handshake", "certificate", "ssl_")
+_TLS_TROUBLE = ("handshake", "certificate", "ssl_", "verification check")
 _UNLOCKED_ONLY = "this protocol is restricted"
+#: Asking the same server again would change nothing, or make it worse.
+_FINAL = (ServerOverloaded, ServerRefused)
 
 
 class TritonDetector:
-    """Asks one of several servers; the first that answers stays first."""
+    """Asks the first of several servers, another one while that fails, and the first again when it is well."""
 
     level = ProtectionLevel.REMOTE
+    why = ""
+    earliest_s = 0.0
 
-    def __init__(self, settings: Settings) -> None:
-        """Prepare channels to ``settings.servers``; nothing is sent yet.
+    def __init__(self, settings: Settings, way_back: WayBack = WAY_BACK) -> None:
+        """Prepare channels to ``settings.servers``; nothing is sent yet. ``way_back`` says how the first one is found again.
 
         Raises :class:`DetectorMissing` when no server is configured or the certificate cannot be read.
         """
@@ -78,6 +89,8 @@ class TritonDetector:
         self._model = settings.model
         self._streaming = settings.transport == "stream"
         self._endpoints = [_Endpoint(address, settings) for address in settings.servers]
+        self._preference = Preference(len(self._endpoints), way_back)
+        self._probe: Any = None  # the question in flight whether the first server is ready
         self._ids = itertools.count(1)
 
     def look(self, frame: Frame, roi: Box | None = None) -> Answer:
@@ -85,44 +98,61 @@ class TritonDetector:
 
         Blocks until the frame's deadline at most. Raises the :class:`DetectorError` of the server that is first in line.
         """
-        request = self._request(frame.jpeg, roi)
+        request = self._request(frame, roi)
         end = time.monotonic() + self._deadline
-        failures: list[DetectorError] = []
-        attempts = [*self._endpoints, self._endpoints[0]]  # the first once more, last: it may have been restarting
-        for attempt, endpoint in enumerate(attempts):
+        failures: dict[int, DetectorError] = {}
+        order = self._preference.order()
+        # The first once more, last: it may have been restarting. One alone twice more: it may be several behind one name.
+        attempts = (*order, order[0]) if len(order) > 1 else 3 * order
+        for attempt, position in enumerate(attempts):
+            if isinstance(failures.get(position), _FINAL):
+                continue
+            if attempt == len(attempts) - 1 and end - time.monotonic() > _RESERVED_S + _PAUSE_S:
+                time.sleep(_PAUSE_S)
             share = _share(end - time.monotonic(), len(attempts) - attempt)
             if share <= 0.0:
                 break
             try:
-                answer = endpoint.ask(request, share, stream=self._streaming and attempt == 0)
+                answer = self._endpoints[position].ask(request, share, stream=self._streaming and attempt == 0)
             except PictureRefused:
                 raise
             except DetectorError as error:
-                failures.append(error)
+                failures[position] = error
             else:
-                self._prefer(endpoint)
+                self._prefer(position)
                 return answer
-        raise _worst(failures)
+        raise failures.get(order[0]) or ServerTooSlow("No server answered before the picture's deadline.")
 
     def check(self) -> None:
         """Raise the :class:`DetectorError` that says why the first server cannot serve our model, if it cannot."""
-        self._endpoints[0].check(self._model, self._deadline)
+        self._endpoints[self._preference.current].check(self._model, self._deadline)
 
     def close(self) -> None:
         """Hang up; no thread of ours is left."""
+        if self._probe is not None:
+            self._probe.cancel()
         for endpoint in self._endpoints:
             endpoint.close()
 
-    def _prefer(self, endpoint: _Endpoint) -> None:
-        if endpoint is not self._endpoints[0]:
-            at = self._endpoints.index(endpoint)
-            self._endpoints = self._endpoints[at:] + self._endpoints[:at]
+    def _prefer(self, position: int) -> None:
+        """Ask the server at ``position`` first from now on, unless a probe has found the first of the settings well again."""
+        before, now = self._preference.current, time.monotonic()
+        self._preference.answered(position, now)
+        if self._probe is not None and self._probe.done():
+            self._preference.probed(_says_ready(self._probe), now)
+            self._probe = None
+        if self._probe is None and self._preference.probe_due(now):
+            self._probe = self._endpoints[0].begin_check(self._model, _PROBE_S)
+        if self._preference.current != before:
+            self._endpoints[before].drop_stream()
 
-    def _request(self, jpeg: bytes, roi: Box | None) -> pb.ModelInferRequest:
-        request = pb.ModelInferRequest(model_name=self._model, id=str(next(self._ids)), raw_input_contents=[jpeg])
-        request.inputs.add(name="JPEG", datatype="UINT8", shape=[1, len(jpeg)])
+    def _request(self, frame: Frame, roi: Box | None) -> pb.ModelInferRequest:
+        request = pb.ModelInferRequest(model_name=self._model, id=str(next(self._ids)), raw_input_contents=[frame.jpeg])
+        request.inputs.add(name="JPEG", datatype="UINT8", shape=[1, len(frame.jpeg)])
         if roi is not None:
             request.parameters["roi"].string_param = ",".join(f"{value:.4f}" for value in roi.xyxy)
+        if frame.drill:
+            request.parameters["drill"].bool_param = True
         return request
 
 
@@ -139,10 +169,21 @@ class _Endpoint:
         self._stream_from = 0.0
 
     def ask(self, request: pb.ModelInferRequest, seconds: float, *, stream: bool) -> Answer:
-        """Send the request and return the answer within ``seconds``; raises :class:`DetectorError`."""
-        if stream and time.monotonic() >= self._stream_from:
+        """Send the request and return the answer within ``seconds``; raises :class:`DetectorError`.
+
+        A broken stream is no broken server (it is renewed now and then), so a single call follows at once, unless it hangs.
+        """
+        started = time.monotonic()
+        if not stream or started < self._stream_from:
+            return self._ask_once(request, seconds)
+        try:
             return read_answer(self._ask_stream(request, seconds), self._name)
-        return read_answer(self._call("ModelInfer", request, pb.ModelInferResponse, seconds), self._name)
+        except (ServerTooSlow, ServerOverloaded):
+            raise
+        except DetectorError:
+            answer = self._ask_once(request, seconds - (time.monotonic() - started))
+            self.drop_stream()  # of several replicas behind this address it has a bad one
+            return answer
 
     def check(self, model: str, seconds: float) -> None:
         """Raise when the server is not there, refuses us, or has no such model ready."""
@@ -152,9 +193,18 @@ class _Endpoint:
                 f"{self._address} has no model named {model!r} ready; check the name, or wait until it has loaded."
             )
 
+    def begin_check(self, model: str, seconds: float) -> Any:
+        """Ask whether the model is ready and return at once, with a ``grpc.Future``."""
+        return self._method("ModelReady", pb.ModelReadyRequest, pb.ModelReadyResponse).future(
+            pb.ModelReadyRequest(name=model), timeout=seconds, metadata=self._metadata
+        )
+
     def close(self) -> None:
-        self._drop_stream()
+        self.drop_stream()
         self._channel.close()
+
+    def _ask_once(self, request: pb.ModelInferRequest, seconds: float) -> Answer:
+        return read_answer(self._call("ModelInfer", request, pb.ModelInferResponse, seconds), self._name)
 
     def _ask_stream(self, request: pb.ModelInferRequest, seconds: float) -> pb.ModelInferResponse:
         if self._stream is None:
@@ -167,31 +217,34 @@ class _Endpoint:
         try:
             response = self._stream.ask(request, seconds)
         except AnswerInvalid:  # it knows no streams, or nothing of this protocol at all
-            self._drop_stream()
+            self.drop_stream()
             self._stream_from = math.inf
             raise
         except DetectorError as error:
             if isinstance(error, ServerTooSlow) or self._stream.ended:
-                self._drop_stream()
+                self.drop_stream()
                 self._stream_from = time.monotonic() + self._back_off * random.uniform(0.5, 1.0)
                 self._back_off = min(2.0 * self._back_off, _LONGEST_BACK_OFF_S)
             raise
         self._back_off = _FIRST_BACK_OFF_S
         return response
 
-    def _drop_stream(self) -> None:
+    def drop_stream(self) -> None:
+        """Close the stream, if there is one: idle while another server is asked, it would hold up this one's shutdown."""
         stream, self._stream = self._stream, None
         if stream is not None:
             stream.close()
 
     def _call(self, method: str, request: Any, answer: Any, seconds: float) -> Any:
-        call = self._channel.unary_unary(
-            _SERVICE + method, request_serializer=type(request).SerializeToString, response_deserializer=answer.FromString
-        )
         try:
-            return call(request, timeout=seconds, metadata=self._metadata)
+            return self._method(method, type(request), answer)(request, timeout=seconds, metadata=self._metadata)
         except grpc.RpcError as error:
             raise _translate(error, self._address) from error
+
+    def _method(self, method: str, request: Any, answer: Any) -> Any:
+        return self._channel.unary_unary(
+            _SERVICE + method, request_serializer=request.SerializeToString, response_deserializer=answer.FromString
+        )
 
 
 class _Stream:
@@ -219,6 +272,8 @@ class _Stream:
                 self.ended = True
                 raise _translate(read, self._address)
             if read.infer_response.id == request.id or (read.error_message and not read.infer_response.id):
+                if _says_overload(read.error_message):
+                    raise ServerOverloaded(_too_much(self._address, _shortened(read.error_message)))
                 if read.error_message:
                     # A message has no status code; the single call that follows brings one.
                     raise ServerUnreachable(f"{self._address}: {_shortened(read.error_message)}")
@@ -252,6 +307,10 @@ class _StreamEnded(grpc.RpcError):
 _Read = Union[pb.ModelStreamInferResponse, grpc.RpcError]
 
 
+def _says_ready(probe: Any) -> bool:
+    return not probe.cancelled() and probe.exception() is None and bool(probe.result().ready)
+
+
 def _share(seconds: float, attempts: int) -> float:
     """Return how much of the ``seconds`` that are left the next of so many attempts may take."""
     return seconds - min(_RESERVED_S, seconds / attempts) * (attempts - 1)
@@ -279,8 +338,8 @@ def _translate(error: grpc.RpcError, address: str) -> DetectorError:
         return ServerRefused(f"{address} refuses us ({details}); check the token in the settings.")
     if code is grpc.StatusCode.DEADLINE_EXCEEDED:
         return ServerTooSlow(_too_slow(address))
-    if code is grpc.StatusCode.RESOURCE_EXHAUSTED or any(text in lower for text in _OVERLOAD):
-        return ServerOverloaded(f"{address} has too much to do ({details}); lengthen the interval or give it more power.")
+    if code is grpc.StatusCode.RESOURCE_EXHAUSTED or _says_overload(details):
+        return ServerOverloaded(_too_much(address, details))
     if code is grpc.StatusCode.NOT_FOUND:
         return ModelMissing(f"{address} does not have the model ({details}); check the model's name in the settings.")
     if code is grpc.StatusCode.INVALID_ARGUMENT:
@@ -296,13 +355,16 @@ def _translate(error: grpc.RpcError, address: str) -> DetectorError:
     )
 
 
+def _says_overload(text: str) -> bool:
+    return any(known in text.lower() for known in _OVERLOAD)
+
+
+def _too_much(address: str, details: str) -> str:
+    return f"{address} has too much to do ({details}); lengthen the interval or give it more power."
+
+
 def _too_slow(address: str) -> str:
     return f"{address} did not answer before the picture's deadline; check the network, or that the server is not stuck."
-
-
-def _worst(failures: list[DetectorError]) -> DetectorError:
-    """Return what to report: the last word of the first server, the one with a status code, wins."""
-    return failures[-1] if failures else ServerTooSlow("No server answered before the picture's deadline.")
 
 
 def _shortened(text: str) -> str:

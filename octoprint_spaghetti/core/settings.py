@@ -42,7 +42,7 @@ class Settings:
         "Who looks at the pictures: an inference server, or this computer (needs the extra [edge]).",
     )
     servers: tuple[str, ...] = setting(
-        ("127.0.0.1:8001",), Addresses(), "Inference servers as host:port, the first that answers is used."
+        ("127.0.0.1:8001",), Addresses(), "Inference servers as host:port; the first is used, the next while it fails."
     )
     transport: str = setting(
         "stream",

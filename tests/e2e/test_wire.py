@@ -21,6 +21,7 @@ from octoprint_spaghetti.core.errors import (
     DetectorError,
     ModelMissing,
     PictureRefused,
+    ServerOverloaded,
     ServerRefused,
     ServerTooSlow,
     ServerUnreachable,
@@ -226,7 +227,7 @@ def test_a_stuck_server_costs_the_deadline_and_no_more(own_triton: TritonServer,
 
 
 def test_the_next_server_answers_the_same_frame(triton: TritonServer, transport: str) -> None:
-    """With a dead first address no frame is lost: the second one answers it, and stays first."""
+    """With a dead first address no frame is lost: the second one answers it, and is asked first from then on."""
     dead = f"127.0.0.1:{free_port('127.0.0.1')}"
     detector = TritonDetector(Settings(servers=(dead, triton.target), transport=transport))
     try:
@@ -234,6 +235,23 @@ def test_the_next_server_answers_the_same_frame(triton: TritonServer, transport:
             assert detector.look(frame(seed)).detector.endswith(triton.target)
     finally:
         detector.close()
+
+
+def test_a_stream_that_is_renewed_is_no_reason_to_leave(
+    start_triton: Callable[..., TritonServer], triton: TritonServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Triton ends each connection after a while; the frame that meets the end is answered by the same server all the same."""
+    monkeypatch.setattr("inference_server.triton.CONNECTION_AGE_MS", 1000)
+    monkeypatch.setattr("inference_server.triton.CONNECTION_GRACE_MS", 200)
+    first = start_triton()
+    detector = TritonDetector(Settings(servers=(first.target, triton.target), transport="stream"))
+    try:
+        for seed in range(16):
+            assert detector.look(frame(seed)).detector == f"triton {first.target}"
+            time.sleep(0.25)
+    finally:
+        detector.close()
+        first.stop()
 
 
 def test_a_server_without_streams_costs_one_frame_and_not_every_second(triton: TritonServer) -> None:
@@ -260,6 +278,36 @@ def test_a_server_without_streams_costs_one_frame_and_not_every_second(triton: T
         detector.close()
         server.stop(0)
         forwarded.close()
+
+
+def test_an_overloaded_server_is_asked_once_and_the_next_one_helps(triton: TritonServer, transport: str) -> None:
+    """Who has too much to do is not asked again for the same frame; the frame goes to the next server, or is given up at once."""
+    asked = []
+    full = "[request id: 1] Exceeds maximum queue size"
+
+    class Full(grpc.GenericRpcHandler):
+        def service(self, details: grpc.HandlerCallDetails) -> grpc.RpcMethodHandler | None:
+            asked.append(details.method)
+            if details.method.endswith("/ModelStreamInfer"):
+                answer = ours.ModelStreamInferResponse(error_message=full).SerializeToString()
+                return grpc.stream_stream_rpc_method_handler(lambda requests, context: (answer for _ in requests))
+            return grpc.unary_unary_rpc_method_handler(lambda _, context: context.abort(grpc.StatusCode.UNAVAILABLE, full))
+
+    server = grpc.server(ThreadPoolExecutor(4), handlers=(Full(),))
+    busy = f"127.0.0.1:{server.add_insecure_port('127.0.0.1:0')}"
+    server.start()
+    alone = TritonDetector(Settings(servers=(busy,), transport=transport))
+    helped = TritonDetector(Settings(servers=(busy, triton.target), transport=transport))
+    try:
+        with pytest.raises(ServerOverloaded, match="too much to do"):
+            alone.look(frame())
+        assert len(asked) == 1
+        assert helped.look(frame()).detector == f"triton {triton.target}"
+        assert len(asked) == 2
+    finally:
+        alone.close()
+        helped.close()
+        server.stop(0)
 
 
 def test_hanging_up_leaves_no_thread(triton: TritonServer, transport: str) -> None:
