@@ -13,10 +13,17 @@ import click
 #: Verb: (module with a click command named ``command``, what it does, the extra that installs what it needs).
 VERBS: Mapping[str, tuple[str, str, str]] = {
     "serve": ("inference_server.serve", "Serve the detector with Triton, in the best way this machine allows.", "server"),
+    "fetch-model": ("inference_server.fetch_model", "Download a detector and check it against its sha256.", "server"),
+    "verify": ("inference_server.verify_model", "Check a detector against its sha256, and that it can be loaded.", "server"),
+    "build-engine": ("inference_server.build_engine", "Build and prove the TensorRT engine of this machine's GPU.", "server"),
+    "gateway": ("inference_server.gateway_verbs", "Run nginx with TLS and a token per printer in front of Triton.", "gateway"),
+    "token": ("inference_server.token_verbs", "Give each printer a token of its own, and take it away again.", "gateway"),
+    "status": ("inference_server.status", "Show the running server's load and its printers.", "gateway"),
     "train": ("inference_server.detector.train", "Train a detector on labelled pictures.", "train"),
     "evaluate": ("inference_server.detector.evaluate", "Measure a detector file on labelled pictures.", "train"),
-    "bench": ("inference_server.bench", "Measure the detector's speed on this machine.", "train"),
+    "bench": ("inference_server.benchmarks.verb", "Measure the detector's speed on this machine.", "train"),
     "export": ("inference_server.detector.export", "Write a trained network as ONNX.", "train"),
+    "quantise": ("inference_server.detector.quantise", "Write an exported network as int8, if it sees as much.", "train"),
 }
 
 

@@ -10,6 +10,8 @@ import re
 from pathlib import Path
 
 MODELS = Path(__file__).parent / "models"
+#: Largest file that is shipped, in bytes: a wheel and a Pi's card have to carry it.
+MAX_BYTES = 8 * 1024 * 1024
 _NAME = re.compile(r"spaghetti-(?P<size>[a-z]+)-(?P<pixels>\d+)-v(?P<version>\d+)\.onnx")
 
 
@@ -26,11 +28,35 @@ def default_model(folder: Path = MODELS) -> Path:
     return max(found)[1]
 
 
-def verify(path: Path) -> None:
-    """Compare ``path`` with the checksum beside it; raises :class:`DamagedModel` with what to do."""
-    note = path.with_suffix(".onnx.sha256")
-    if not path.is_file() or not note.is_file():
-        raise DamagedModel(f"{path if not path.is_file() else note} is missing; install the package again")
-    expected = note.read_text().split()[0]
-    if hashlib.sha256(path.read_bytes()).hexdigest() != expected:
-        raise DamagedModel(f"{path} was changed or damaged: its sha256 is not {expected[:12]}...; install the package again")
+def int8_of(path: Path) -> Path | None:
+    """Return the int8 file that lies beside the fp32 file ``path``, None where there is none."""
+    beside = path.with_name(f"{path.stem}-int8.onnx")
+    return beside if beside.is_file() else None
+
+
+def verify(path: Path, sha256: str | None = None) -> None:
+    """Compare ``path`` with ``sha256``, else with the checksum beside it; raises :class:`DamagedModel` with what to do."""
+    note = checksum_note(path)
+    missing = path if not path.is_file() else note if sha256 is None and not note.is_file() else None
+    if missing is not None:
+        raise DamagedModel(f"{missing} is missing; install the package again, or fetch the file again")
+    expected = (sha256 or note.read_text(encoding="utf-8").split()[0]).strip().lower()
+    if checksum(path) != expected:
+        raise DamagedModel(
+            f"{path} was changed or damaged: its sha256 is not {expected[:12]}...; install the package again, or fetch the file again"
+        )
+
+
+def checksum(path: Path) -> str:
+    """Return the sha256 of a file as 64 hexadecimal digits."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()  # also on the Pi's older Python, which has no hashlib.file_digest
+
+
+def checksum_note(path: Path) -> Path:
+    """Return the file beside ``path`` that holds its checksum."""
+    return path.with_name(f"{path.name}.sha256")
+
+
+def write_checksum(path: Path, sha256: str) -> None:
+    """Write ``sha256`` beside ``path``, as ``sha256sum`` writes it."""
+    checksum_note(path).write_text(f"{sha256}  {path.name}\n", encoding="utf-8")

@@ -2,24 +2,27 @@
 
 from __future__ import annotations
 
-import ipaddress
 import json
-import os
 import signal
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Literal
 
 import click
 
+from inference_server.build_engine import proven_engine
 from inference_server.contract import DETECTOR, ENSEMBLE
-from inference_server.engine import EngineFailed, build_engine, engine_path
+from inference_server.engine import EngineFailed
 from inference_server.gpu import visible_gpus
+from inference_server.listening import HostNotHere, KeyUnusable, check_host, is_loopback, read_key
 from inference_server.model_files import DamagedModel, default_model, verify
 from inference_server.repository import Profile, RepositoryError, assemble, usable_cores
-from inference_server.triton import TritonBinary, TritonFailed, TritonMissing, TritonServer, find_triton, free_port
+from inference_server.triton import LOOPBACK, TritonBinary, TritonFailed, TritonMissing, TritonServer, find_triton, free_port
+from inference_server.triton_binary import triton_in
+from inference_server.work_folder import default_work
 
 Asked = Literal["auto", "cpu", "onnx", "tensorrt"]
 
@@ -28,6 +31,7 @@ BACKEND: dict[Profile, str] = {"cpu": "python", "onnx": "onnxruntime", "tensorrt
 #: Loading takes 1 s on a PC, and up to a minute on a cold disk or while CUDA initialises.
 READY_TIMEOUT_S = 180.0
 LOOK_EVERY_S = 0.5
+EXIT_WRONG_USE = 2
 EXIT_NO_TRITON = 3
 EXIT_NO_GPU = 4
 
@@ -90,8 +94,8 @@ def choose(asked: Asked, require_gpu: bool, gpus: Sequence[str], triton: TritonB
     )
 
 
-def model_file(given: Path | None, profile: Profile, gpus: Sequence[str], triton: TritonBinary, engines: Path) -> Path:
-    """Return the file to serve: what was given, else the shipped detector; for TensorRT its engine, which is built when missing.
+def model_file(given: Path | None, profile: Profile, gpus: Sequence[str], triton: TritonBinary, work: Path) -> Path:
+    """Return the file to serve: what was given, else the shipped detector; for TensorRT its engine, built and proven when it is new.
 
     Raises :class:`DamagedModel` or :class:`EngineFailed`.
     """
@@ -100,10 +104,7 @@ def model_file(given: Path | None, profile: Profile, gpus: Sequence[str], triton
         verify(model)
     if profile != "tensorrt" or model.suffix == ".plan":
         return model
-    engine = engine_path(engines, model, gpus[0], triton.version)
-    if not engine.is_file():
-        click.echo(f"Building the TensorRT engine {engine.name}, once; this takes some minutes.", err=True)
-    return build_engine(model, engine)
+    return proven_engine(model, gpus, triton, work)
 
 
 def device_of(server: TritonServer, gpus: Sequence[str]) -> tuple[bool, str]:
@@ -114,26 +115,35 @@ def device_of(server: TritonServer, gpus: Sequence[str]) -> tuple[bool, str]:
     return False, f"CPU ({usable_cores()} cores)"
 
 
-def is_loopback(host: str) -> bool:
-    """Tell whether only this machine can reach ``host``; a name that is no address counts as public, except localhost."""
+@contextmanager
+def ended_by_signal() -> Iterator[None]:
+    """Let SIGTERM end the block as Ctrl-C does, by KeyboardInterrupt, at whatever it is: a build of minutes or serving.
+
+    As process 1 of a container we would otherwise not hear of SIGTERM at all.
+    """
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
-def default_work() -> Path:
-    """Return the folder for what can be made again: repositories, engines, logs."""
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "spaghetti-server"
+@contextmanager
+def _undisturbed() -> Iterator[None]:
+    """Let no impatient second signal leave Triton behind."""
+    before = {number: signal.signal(number, signal.SIG_IGN) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def serve_until_stopped(server: TritonServer, choice: Choice, gpus: Sequence[str], needs_gpu: bool, as_json: bool) -> None:
-    """Start ``server``, say what it runs on, and block until Ctrl-C or SIGTERM; then everything it started is gone.
+    """Start ``server``, say what it runs on, and block until KeyboardInterrupt; then everything it started is gone.
 
     Raises :class:`TritonFailed` when Triton does not start or dies by itself, :class:`GpuNotUsed` when it ended up on the CPU.
     """
-    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # both end in KeyboardInterrupt
     try:
         server.start()
         server.wait_ready(READY_TIMEOUT_S)
@@ -144,14 +154,9 @@ def serve_until_stopped(server: TritonServer, choice: Choice, gpus: Sequence[str
         while server.is_running():
             time.sleep(LOOK_EVERY_S)
         raise TritonFailed(f"Triton stopped by itself: {server.trouble()}")
-    except KeyboardInterrupt:
-        click.echo("Stopping.", err=True)
     finally:
-        for number in before:  # an impatient second one must not leave Triton behind
-            signal.signal(number, signal.SIG_IGN)
-        server.stop()
-        for number, handler in before.items():
-            signal.signal(number, handler)
+        with _undisturbed():
+            server.stop()
 
 
 def _describe(server: TritonServer, choice: Choice, device: str) -> Serving:
@@ -188,7 +193,10 @@ def _announce(serving: Serving, as_json: bool) -> None:
 @click.option(
     "--http-port", default=0, type=click.IntRange(0, 65535), help="Port for health checks, on loopback; default: any free one."
 )
-@click.option("--metrics-port", type=click.IntRange(1, 65535), help="Port for Prometheus, on loopback; default: no metrics.")
+@click.option("--metrics-port", type=click.IntRange(1, 65535), help="Port for Prometheus; default: no metrics.")
+@click.option(
+    "--metrics-host", default=LOOPBACK, show_default=True, help="Address for Prometheus; anybody who reaches it can read them."
+)
 @click.option("--profile", type=click.Choice(["auto", "cpu", "onnx", "tensorrt"]), default="auto", show_default=True)
 @click.option("--require-gpu", "--gpu", is_flag=True, help="Refuse to serve when the detector would not run on a GPU.")
 @click.option(
@@ -201,16 +209,30 @@ def _announce(serving: Serving, as_json: bool) -> None:
     type=click.Path(file_okay=False, path_type=Path),
     help="Folder for repository, engines and log; default: in ~/.cache.",
 )
+@click.option(
+    "--triton",
+    "triton_folder",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help="Folder of a Triton laid out as in NVIDIA's container; default: that one, else the PyPI wheel.",
+)
+@click.option(
+    "--key-file",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="File with the key that a gateway must add to each call; default: whoever reaches the port may ask.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document when ready.")
 def command(
     host: str,
     port: int,
     http_port: int,
     metrics_port: int | None,
+    metrics_host: str,
     profile: Asked,
     require_gpu: bool,
     model: Path | None,
     work: Path | None,
+    triton_folder: Path | None,
+    key_file: Path | None,
     as_json: bool,
 ) -> None:
     """Serve the detector with Triton, in the best way this machine allows.
@@ -219,34 +241,46 @@ def command(
     """
     folder = work or default_work()
     try:
-        triton = find_triton()
-        gpus = visible_gpus()
-        choice = choose(profile, require_gpu, gpus, triton)
-        if not is_loopback(host):
-            click.echo(
-                f"Warning: the network can reach {host}, with no TLS and no token; put a gateway in front of it.", err=True
+        with ended_by_signal():
+            key = read_key(key_file) if key_file else None
+            check_host(host)
+            check_host(metrics_host)
+            triton = triton_in(triton_folder) if triton_folder else find_triton()
+            gpus = visible_gpus()
+            choice = choose(profile, require_gpu, gpus, triton)
+            if not is_loopback(host):
+                click.echo(_exposed(host, key), err=True)
+            file = model_file(model, choice.profile, gpus, triton, folder)
+            port = port or free_port(host)
+            place = folder / f"port-{port}"
+            server = TritonServer(
+                assemble(place / "repository", profile=choice.profile, model=file),
+                log=place / "triton.log",
+                profile=choice.profile,
+                binary=triton,
+                host=host,
+                grpc_port=port,
+                http_port=http_port,
+                metrics_port=metrics_port,
+                metrics_host=metrics_host,
+                key=key,
             )
-        file = model_file(model, choice.profile, gpus, triton, folder / "engines")
-        port = port or free_port(host)
-        place = folder / f"port-{port}"
-        repository = assemble(place / "repository", profile=choice.profile, model=file)
-        server = TritonServer(
-            repository,
-            log=place / "triton.log",
-            profile=choice.profile,
-            binary=triton,
-            host=host,
-            grpc_port=port,
-            http_port=http_port,
-            metrics_port=metrics_port,
-        )
-        serve_until_stopped(server, choice, gpus, require_gpu or profile == "tensorrt", as_json)
+            serve_until_stopped(server, choice, gpus, require_gpu or profile == "tensorrt", as_json)
+    except KeyboardInterrupt:
+        click.echo("Stopped.", err=True)
     except TritonMissing as error:
         raise _Failure(error, EXIT_NO_TRITON) from error
     except GpuNotUsed as error:
         raise _Failure(error, EXIT_NO_GPU) from error
+    except (HostNotHere, KeyUnusable) as error:
+        raise _Failure(error, EXIT_WRONG_USE) from error
     except (TritonFailed, RepositoryError, DamagedModel, EngineFailed) as error:
         raise _Failure(error, 1) from error
+
+
+def _exposed(host: str, key: str | None) -> str:
+    reach = f"Warning: the network can reach {host}, with no TLS"
+    return f"{reach}; calls need the key." if key else f"{reach} and no token; put a gateway in front of it."
 
 
 class _Failure(click.ClickException):

@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 __all__ = ["Addresses", "TritonBinary", "TritonFailed", "TritonMissing", "TritonServer", "find_triton"]
 
 LOOPBACK = "127.0.0.1"
+#: Where Linux keeps shared memory by name; Triton and its Python stubs pass tensors through it.
+SHARED_MEMORY = Path("/dev/shm")
 #: Printers ping every 20 s to notice a dead link; Triton's default takes pings less than five minutes apart for an attack.
 SHORTEST_PING_INTERVAL_MS = 10_000
 #: Connections are renewed now and then, so that printers find back to a repaired replica.
@@ -45,6 +47,10 @@ POLL_S = 0.05
 HEALTH_TIMEOUT_S = 2.0
 #: What no printer needs; it is locked with a key that nobody is told.
 CLOSED = "shared-memory,model-repository,trace,logging"
+#: What printers need, lockable with a key for a gateway that adds it to each call; health stays open for whoever restarts us.
+PRINTERS = "inference,metadata,model-config,statistics"
+#: The header in which the gateway sends that key (Triton puts ``triton-grpc-protocol-`` before the name it is given).
+KEY_HEADER = "triton-grpc-protocol-printers-key"
 
 
 class TritonFailed(RuntimeError):
@@ -53,12 +59,13 @@ class TritonFailed(RuntimeError):
 
 @dataclass(frozen=True)
 class Addresses:
-    """Where one Triton listens: gRPC on ``host``, the others on loopback; ``metrics_port`` None = no metrics."""
+    """Where one Triton listens: gRPC on ``host``, HTTP on loopback, metrics on ``metrics_host``; ``metrics_port`` None = none."""
 
     host: str
     grpc_port: int
     http_port: int
     metrics_port: int | None = None
+    metrics_host: str = LOOPBACK
 
 
 class TritonServer:
@@ -75,18 +82,24 @@ class TritonServer:
         grpc_port: int = 0,
         http_port: int = 0,
         metrics_port: int | None = None,
+        metrics_host: str = LOOPBACK,
+        key: str | None = None,
     ) -> None:
         """Remember what :meth:`start` is to run.
 
         ``repository`` is what :func:`~inference_server.repository.assemble` built for ``profile``; ``log`` is the file that gets
-        all that Triton prints; ``binary`` None = :func:`find_triton`, which may raise :class:`TritonMissing`; port 0 = a free one.
+        all that Triton prints; ``binary`` None = :func:`find_triton`, which may raise :class:`TritonMissing`; port 0 = a free one;
+        with a ``key`` only calls that carry it in the header :data:`KEY_HEADER` are answered.
         """
         self.repository = repository
         self.profile = profile
         self.log = log
         self.binary = binary or find_triton()
-        self.addresses = Addresses(host, grpc_port or free_port(host), http_port or free_port(LOOPBACK), metrics_port)
+        self.addresses = Addresses(
+            host, grpc_port or free_port(host), http_port or free_port(LOOPBACK), metrics_port, metrics_host
+        )
         self._name = f"spaghetti-{secrets.token_hex(4)}"
+        self._key = key
         self._process: subprocess.Popen[bytes] | None = None
         self._work: tempfile.TemporaryDirectory[str] | None = None
 
@@ -124,7 +137,7 @@ class TritonServer:
         self._work = tempfile.TemporaryDirectory(prefix="spaghetti-triton-", dir=_folder_without_spaces())
         repository = _path_without_spaces(self.repository.absolute(), Path(self._work.name))
         backends = self.binary.lay_out_backends(Path(self._work.name))
-        command = command_line(self.binary.path, self._name, repository, backends, self.profile, self.addresses)
+        command = command_line(self.binary, self._name, repository, backends, self.profile, self.addresses, self._key)
         self.log.parent.mkdir(parents=True, exist_ok=True)
         with self.log.open("wb") as log:
             self._process = subprocess.Popen(
@@ -174,6 +187,9 @@ class TritonServer:
             with suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
             process.wait(KILL_PATIENCE_S)
+            # Killed, or stopped while it started, it leaves 1 MB per Python instance.
+            for region in SHARED_MEMORY.glob(f"{_region_prefix(self._name)}*"):
+                region.unlink(missing_ok=True)
         if self._work is not None:
             self._work.cleanup()
             self._work = None
@@ -207,8 +223,20 @@ class TritonServer:
         return found
 
 
-def command_line(binary: Path, name: str, repository: Path, backends: Path, profile: Profile, addresses: Addresses) -> list[str]:
-    """Return the command that serves ``repository`` with the configurations of ``profile``, as the server called ``name``."""
+def command_line(
+    binary: TritonBinary,
+    name: str,
+    repository: Path,
+    backends: Path,
+    profile: Profile,
+    addresses: Addresses,
+    key: str | None = None,
+) -> list[str]:
+    """Return the command that serves ``repository`` with the configurations of ``profile``, as the server called ``name``.
+
+    Triton takes keys on its command line alone, which other users of the machine can read: a lock against what comes over
+    the network, not against them.
+    """
     closed = f"{CLOSED}:closed={secrets.token_urlsafe(24)}"
     options: dict[str, object] = {
         "id": name,
@@ -230,11 +258,21 @@ def command_line(binary: Path, name: str, repository: Path, backends: Path, prof
         "allow-metrics": int(addresses.metrics_port is not None),
     }
     if addresses.metrics_port is not None:
-        options |= {"metrics-address": LOOPBACK, "metrics-port": addresses.metrics_port}
+        options |= {"metrics-address": addresses.metrics_host, "metrics-port": addresses.metrics_port}
     if profile != "tensorrt":  # which is what each model's config.pbtxt describes
         options["model-config-name"] = profile
     # The configurations are complete; letting Triton ask the models again would start every Python model twice.
-    return [str(binary), "--disable-auto-complete-config", *(f"--{name}={value}" for name, value in options.items())]
+    flags = ["--disable-auto-complete-config", *(f"--{option}={value}" for option, value in options.items())]
+    for backend in binary.python_backends:
+        flags.append(f"--backend-config={backend},shm-region-prefix-name={_region_prefix(name)}")
+    if key is not None:
+        flags.append(f"--grpc-restricted-protocol={PRINTERS}:{KEY_HEADER.removeprefix('triton-grpc-protocol-')}={key}")
+    return [str(binary.path), *flags]
+
+
+def _region_prefix(name: str) -> str:
+    """Return how the names of a server's shared memory begin: so that it can be told from another Triton's and removed."""
+    return f"{name}-"
 
 
 def _folder_without_spaces() -> str | None:

@@ -35,7 +35,8 @@ class TritonBinary:
 
     ``path`` is the executable; ``backends`` the folder that holds one folder per backend; ``environment`` what its process
     needs beside ours; ``version`` that of the package it came in; ``origin`` says where it is from, for people; ``stub`` is the
-    Python backend's helper where it lies outside ``backends`` and has to be put there, else None.
+    Python backend's helper where it lies outside ``backends`` and has to be put there, else None; ``python_backends`` are those
+    that run Python.
     """
 
     path: Path
@@ -44,6 +45,7 @@ class TritonBinary:
     version: str
     origin: str
     stub: Path | None = None
+    python_backends: tuple[str, ...] = ("python",)
 
     def has_backend(self, name: str) -> bool:
         """Tell whether models of that backend ("tensorrt", "python", ...) can be served."""
@@ -68,11 +70,21 @@ def find_triton(ngc: Path = NGC) -> TritonBinary:
     Raises :class:`TritonMissing`.
     """
     if (ngc / "bin" / "tritonserver").is_file():
-        return _from_container(ngc)
+        return triton_in(ngc)
     spec = importlib.util.find_spec("pytriton")
     if spec is None or not spec.submodule_search_locations:
         raise TritonMissing(why_missing(platform.system(), platform.machine(), platform.libc_ver()[1]))
     return from_wheel(Path(spec.submodule_search_locations[0]))
+
+
+def triton_in(folder: Path) -> TritonBinary:
+    """Describe a Triton laid out as in NVIDIA's container (``bin/``, ``backends/``); raises :class:`TritonMissing`."""
+    program, note = folder / "bin" / "tritonserver", folder / "TRITON_VERSION"
+    if not program.is_file():
+        raise TritonMissing(f"{folder} holds no Triton: there is no bin/tritonserver in it.")
+    version = note.read_text().strip() if note.is_file() else "unknown"
+    origin = "NVIDIA container" if folder == NGC else str(folder)
+    return TritonBinary(program, folder / "backends", {}, version, f"{origin}, Triton {version}")
 
 
 def why_missing(system: str, machine: str, glibc: str) -> str:
@@ -152,9 +164,3 @@ def _linker_folders(library: str) -> list[Path]:
         return []
     listing = subprocess.run([ldconfig, "-p"], capture_output=True, text=True, timeout=10, check=False).stdout
     return [Path(line.rpartition("=> ")[2]).parent for line in listing.splitlines() if line.split(" ", 1)[0].strip() == library]
-
-
-def _from_container(ngc: Path) -> TritonBinary:
-    note = ngc / "TRITON_VERSION"
-    version = note.read_text().strip() if note.is_file() else "unknown"
-    return TritonBinary(ngc / "bin" / "tritonserver", ngc / "backends", {}, version, f"NVIDIA container, Triton {version}")

@@ -83,8 +83,10 @@ test_venv() {
 
 install_tests() {
   say "Installing what the tests need (one to two minutes) ..."
-  install_with_triton test demo,test || return 1
+  install_with_triton test demo,gateway,test || return 1
   pip=".venv/test/bin/python -m pip --quiet --disable-pip-version-check install"
+  # Its definitions of an InferenceService are read; the package itself would bring a client for whole clusters.
+  $pip --no-deps "kserve==0.21.0" >&2 || say "Without KServe; its manifest is checked less."
   # torch is large and exists for fewer systems; the tests that train are skipped without it.
   [ -n "${SPAGHETTI_WITHOUT_TORCH-}" ] || $pip --editable ".[train]" >&2 || say "Without torch; tests that train are skipped."
 }
@@ -103,4 +105,28 @@ system_packages() {
     $sudo apt-get -qq update >&2 && DEBIAN_FRONTEND=noninteractive $sudo apt-get -qq install -y --no-install-recommends $missing fonts-dejavu-core >&2 && return 0
   fi
   say "Not installed:$missing; the tests that need them are skipped."
+}
+
+# unpacked_packages PROGRAM:PACKAGE...: put programs that are not there into .venv/debian, from the packages that have them.
+# Unpacked and not installed: installing these would start servers (nginx on port 80), and this needs no root.
+unpacked_packages() {
+  wanted=
+  for pair in "$@"; do
+    program=${pair%%:*}
+    PATH="$PATH:/usr/sbin:.venv/debian/usr/bin:.venv/debian/usr/sbin" command -v "$program" >/dev/null 2>&1 || wanted="$wanted ${pair#*:}"
+  done
+  [ -n "$wanted" ] || return 0
+  say "Fetching$wanted ..."
+  folder=$(mktemp -d)
+  chmod 755 "$folder" # apt fetches as a user of its own
+  (cd "$folder" && fetch_packages $wanted) && for package in "$folder"/*.deb; do
+    dpkg-deb -x "$package" .venv/debian || say "$package could not be unpacked."
+  done || say "Not fetched:$wanted; the tests that need them are skipped."
+  rm -rf "$folder"
+}
+
+fetch_packages() {
+  command -v apt-get >/dev/null 2>&1 || return 1
+  apt-get -qq download "$@" >&2 2>/dev/null && return
+  { [ "$(id -u)" = 0 ] && apt-get -qq update >&2 || sudo -n apt-get -qq update >&2; } && apt-get -qq download "$@" >&2
 }

@@ -272,6 +272,29 @@ def test_stopping_leaves_nothing_although_a_printer_holds_a_stream(binary: Trito
     assert not server.is_ready()
 
 
+def shared_memory(server: TritonServer) -> list[str]:
+    """Return the regions of that server's Python stubs."""
+    return [path.name for path in Path("/dev/shm").glob(f"{server._name}-*")]
+
+
+@pytest.mark.parametrize("ready", [False, True], ids=["while it starts", "when it serves"])
+def test_stopping_leaves_no_shared_memory(binary: TritonBinary, tmp_path: Path, ready: bool) -> None:
+    """Also when it is stopped before its stubs have answered for the first time, which Triton itself forgets to clear up after."""
+    repository = assemble(tmp_path / "repository", profile="cpu", model=default_model(), cores=2)
+    server = TritonServer(repository, log=tmp_path / "log", binary=binary)
+    server.start()
+    try:
+        if ready:
+            server.wait_ready(READY_S)
+        end = time.monotonic() + READY_S
+        while not shared_memory(server) and time.monotonic() < end:
+            time.sleep(0.005)
+        assert shared_memory(server)
+    finally:
+        server.stop()
+    assert shared_memory(server) == []
+
+
 def stand_in(binary: TritonBinary, folder: Path, *backends: str) -> TritonBinary:
     """Return ``binary`` with backends of those names that run ONNX on the CPU instead."""
     laid = binary.lay_out_backends(folder)
@@ -280,7 +303,7 @@ def stand_in(binary: TritonBinary, folder: Path, *backends: str) -> TritonBinary
     for name in backends:
         (laid / name).mkdir(exist_ok=True)
         shutil.copy(SOURCE / "detector" / "1" / "model.py", laid / name / "model.py")
-    return dataclasses.replace(binary, backends=laid, stub=None)
+    return dataclasses.replace(binary, backends=laid, stub=None, python_backends=("python", *backends))
 
 
 def production(folder: Path, profile: str) -> Path:

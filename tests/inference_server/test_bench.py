@@ -13,6 +13,7 @@ onnx = pytest.importorskip("onnx")
 from onnx import TensorProto, helper  # noqa: E402 - after the check that onnx is there
 
 from inference_server.bench import Conv, command, convolutions  # noqa: E402
+from inference_server.model_files import default_model, int8_of  # noqa: E402
 
 
 def network() -> object:
@@ -50,6 +51,9 @@ def test_the_last_line_is_a_json_document() -> None:
     result = CliRunner().invoke(command, ["--seconds", "0.5"])
     assert result.exit_code == 0, result.output
     document = json.loads(result.stdout.splitlines()[-1])
-    assert set(document["ms"]) == {"network fp32", "decode", "JPEG to answer fp32"}
+    kinds = ["fp32"] + ["int8"] * (int8_of(default_model()) is not None)
+    rows = {f"{what} {kind}" for what in ("network", "JPEG to answer") for kind in kinds}
+    assert set(document["ms"]) == {"decode", *rows}
+    assert set(document["pictures_per_s_and_core"]) == set(kinds)
     assert document["ms"]["network fp32"]["median_ms"] >= document["ms"]["network fp32"]["best_ms"] > 0
     assert document["gflop"] > 0

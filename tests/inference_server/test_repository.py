@@ -68,6 +68,13 @@ def test_each_step_batches_and_sheds_what_it_cannot_do(config: Path) -> None:
 
 
 @pytest.mark.parametrize("config", [path for path in CONFIGS if path.parts[0] == contract.DETECTOR], ids=str)
+def test_a_frame_that_waited_in_vain_is_refused_before_its_printer_gives_it_up(config: Path) -> None:
+    """Both steps' waits together stay below the plugin's deadline of 5 s, so that a busy server can say that it is busy."""
+    waits = [parsed(SOURCE / path).dynamic_batching.default_queue_policy for path in (config, Path("decode/config.pbtxt"))]
+    assert sum(policy.default_timeout_microseconds for policy in waits) < 5_000_000
+
+
+@pytest.mark.parametrize("config", [path for path in CONFIGS if path.parts[0] == contract.DETECTOR], ids=str)
 def test_each_detector_is_warm_before_it_is_ready(config: Path) -> None:
     """The first printer's first frame is no slower than the second's."""
     found = parsed(SOURCE / config)

@@ -8,10 +8,11 @@ import pytest
 from click.testing import CliRunner
 
 from inference_server import serve
+from inference_server.engine import EngineFailed
 from inference_server.gpu import visible_gpus
 from inference_server.model_files import default_model
 from inference_server.repository import RepositoryError
-from inference_server.serve import EXIT_NO_GPU, EXIT_NO_TRITON, Choice, GpuNotUsed, choose, is_loopback, model_file
+from inference_server.serve import EXIT_NO_GPU, EXIT_NO_TRITON, EXIT_WRONG_USE, Choice, GpuNotUsed, choose, model_file
 from inference_server.triton_binary import TritonBinary, TritonMissing
 
 L4 = ("NVIDIA L4",)
@@ -93,23 +94,6 @@ def test_the_shipped_detector_is_served_by_default(wheel: TritonBinary, tmp_path
 
 
 @pytest.mark.parametrize(
-    ("host", "loopback"),
-    [
-        ("127.0.0.1", True),
-        ("127.8.0.1", True),
-        ("::1", True),
-        ("localhost", True),
-        ("0.0.0.0", False),
-        ("192.168.1.5", False),
-        ("printer.example", False),
-    ],
-)
-def test_who_can_reach_an_address(host: str, loopback: bool) -> None:
-    """What is not certainly this machine alone counts as public."""
-    assert is_loopback(host) is loopback
-
-
-@pytest.mark.parametrize(
     ("script", "gpus"),
     [
         ("echo 'NVIDIA L4'; echo 'NVIDIA L4'", ("NVIDIA L4", "NVIDIA L4")),
@@ -155,3 +139,27 @@ def test_a_gpu_that_is_not_used_ends_with_a_status(
     assert done.exit_code == EXIT_NO_GPU
     assert done.output.startswith("Error: A GPU was asked for, but nvidia-smi shows none")
     assert not (tmp_path / "work").exists()
+
+
+def test_a_host_of_somebody_else_is_a_sentence(tmp_path: Path) -> None:
+    """Listening on an address of another machine is wrong use; nothing is made and nothing is started."""
+    done = CliRunner().invoke(serve.command, ["--host", "203.0.113.5", "--work", str(tmp_path / "work")])
+    assert done.exit_code == EXIT_WRONG_USE
+    assert done.output.startswith("Error: 203.0.113.5 is not an address of this machine")
+    assert not (tmp_path / "work").exists()
+
+
+def test_a_readable_key_is_refused(tmp_path: Path) -> None:
+    """A key that every user of the machine can read locks nothing."""
+    (tmp_path / "key").write_text("0123456789abcdefgh\n")
+    (tmp_path / "key").chmod(0o644)
+    done = CliRunner().invoke(serve.command, ["--key-file", str(tmp_path / "key")])
+    assert done.exit_code == EXIT_WRONG_USE
+    assert "chmod 600" in done.output
+    assert "0123456789" not in done.output
+
+
+def test_an_engine_for_two_kinds_of_gpu_is_refused(container: TritonBinary, tmp_path: Path) -> None:
+    """An engine runs on the kind it was built on; the message says how to choose one."""
+    with pytest.raises(EngineFailed, match="here are NVIDIA L4, Tesla T4: start the container with --gpus device=0"):
+        model_file(None, "tensorrt", ("NVIDIA L4", "Tesla T4"), container, tmp_path)

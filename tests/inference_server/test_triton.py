@@ -17,9 +17,14 @@ from inference_server.triton_log import cause
 PLACE = Addresses("127.0.0.1", 8001, 8000)
 
 
+def arguments(addresses: Addresses = PLACE, profile: str = "cpu", key: str | None = None) -> list[str]:
+    binary = TritonBinary(Path("/t"), Path("/b"), {}, "0", "a test's")
+    return command_line(binary, "name", Path("/r"), Path("/b"), profile, addresses, key)[1:]  # type: ignore[arg-type]
+
+
 def options(addresses: Addresses = PLACE, profile: str = "cpu") -> dict[str, str]:
-    _, *arguments = command_line(Path("/t"), "name", Path("/r"), Path("/b"), profile, addresses)  # type: ignore[arg-type]
-    return {name.removeprefix("--"): value for name, _, value in (argument.partition("=") for argument in arguments)}
+    given = arguments(addresses, profile)
+    return {name.removeprefix("--"): value for name, _, value in (argument.partition("=") for argument in given)}
 
 
 def stand_in(folder: Path, script: str) -> TritonBinary:
@@ -57,6 +62,20 @@ def test_only_grpc_listens_where_it_was_asked_to() -> None:
     assert (given["grpc-address"], given["http-address"], given["allow-metrics"]) == ("0.0.0.0", "127.0.0.1", "0")
     given = options(Addresses("0.0.0.0", 8001, 8000, 8002))
     assert (given["allow-metrics"], given["metrics-address"], given["metrics-port"]) == ("1", "127.0.0.1", "8002")
+
+
+def test_metrics_can_be_read_from_another_container_where_that_is_wanted() -> None:
+    """Their address is one of its own; gRPC and HTTP stay where they are."""
+    given = options(Addresses("127.0.0.1", 8001, 8000, 8002, metrics_host="0.0.0.0"))
+    assert (given["metrics-address"], given["grpc-address"], given["http-address"]) == ("0.0.0.0", "127.0.0.1", "127.0.0.1")
+
+
+def test_a_gateways_key_locks_what_printers_need_but_not_health() -> None:
+    """Without a key nothing of it is locked; whoever restarts containers can ask for health in any case."""
+    locks = [argument for argument in arguments(key="secret") if "grpc-restricted-protocol" in argument]
+    assert locks[1] == "--grpc-restricted-protocol=inference,metadata,model-config,statistics:printers-key=secret"
+    assert not any("health" in lock for lock in locks)
+    assert "printers-key" not in " ".join(arguments())
 
 
 def test_what_no_printer_needs_is_locked_with_a_new_key_each_time() -> None:
@@ -121,6 +140,22 @@ def test_a_killed_server_leaves_no_child(tmp_path: Path) -> None:
     os.kill(group, signal.SIGKILL)
     server.stop()
     wait_for_members(group, 0)
+
+
+def test_a_killed_server_leaves_no_shared_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its Python stubs' regions bear its name and go with it; those of another Triton stay."""
+    monkeypatch.setattr("inference_server.triton.SHARED_MEMORY", tmp_path / "shm")
+    (tmp_path / "shm").mkdir()
+    others = tmp_path / "shm" / "triton_python_backend_shm_region_1"
+    others.touch()
+    script = f"""for a in "$@"; do case $a in *shm-region-prefix-name=*) : > {tmp_path}/shm/${{a##*=}}1;; esac; done; sleep 60"""
+    server = TritonServer(tmp_path, log=tmp_path / "log", binary=stand_in(tmp_path, script))
+    server.start()
+    wait_for_members(server.pid, 2)
+    assert len(list((tmp_path / "shm").iterdir())) == 2
+    os.kill(server.pid, signal.SIGKILL)
+    server.stop()
+    assert list((tmp_path / "shm").iterdir()) == [others]
 
 
 def test_a_server_that_was_not_started_has_no_process(tmp_path: Path) -> None:

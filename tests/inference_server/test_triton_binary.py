@@ -15,6 +15,7 @@ from inference_server.triton_binary import (
     TritonMissing,
     find_triton,
     libpython_folder,
+    triton_in,
     wheel_environment,
     why_missing,
 )
@@ -45,10 +46,16 @@ def test_nvidias_container_is_preferred(tmp_path: Path) -> None:
     (tmp_path / "backends" / "tensorrt").mkdir(parents=True)
     (tmp_path / "TRITON_VERSION").write_text("2.60.0\n")
     binary = find_triton(ngc=tmp_path)
-    assert (binary.version, binary.origin) == ("2.60.0", "NVIDIA container, Triton 2.60.0")
+    assert (binary.version, binary.origin) == ("2.60.0", f"{tmp_path}, Triton 2.60.0")
     assert binary.has_backend("tensorrt")
     assert not binary.has_backend("onnxruntime")
     assert binary.lay_out_backends(tmp_path / "work") == tmp_path / "backends"
+
+
+def test_a_folder_that_was_named_holds_a_triton_or_is_an_error(tmp_path: Path) -> None:
+    """Nothing else is served instead of what was asked for."""
+    with pytest.raises(TritonMissing, match=r"holds no Triton: there is no bin/tritonserver"):
+        triton_in(tmp_path)
 
 
 def test_an_environment_without_triton_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

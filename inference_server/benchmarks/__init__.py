@@ -1,0 +1,1 @@
+"""What the whole server does on this machine: beside its floor, beside a peer, and under a fleet of simulated printers."""

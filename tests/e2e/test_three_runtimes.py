@@ -1,0 +1,137 @@
+"""The shipped file says the same in torch, in ONNX Runtime and served by the real Triton, on rendered and on real frames.
+
+The real frames are those of the project's picture pack: ``SPAGHETTI_DATA=FOLDER``, or ``../shared/data`` where that is there.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch", reason="needs torch: pip install 'octoprint-spaghetti[train]'")
+onnx = pytest.importorskip("onnx", reason="needs onnx: pip install 'octoprint-spaghetti[train]'")
+
+import tritonclient.grpc as triton_client  # noqa: E402 - after the checks for what is missing
+
+from inference_server.detector.model import SIZES, Calibration, Detector, Served  # noqa: E402
+from inference_server.model_files import default_model  # noqa: E402
+from inference_server.onnx_detector import OnnxDetector  # noqa: E402
+from inference_server.pixels import prepare  # noqa: E402
+from inference_server.scene import Scene  # noqa: E402
+
+#: Largest difference in a probability or a fraction of the picture: fp32 sums in another order.
+TOLERANCE = 1e-3
+DATA = Path(os.environ.get("SPAGHETTI_DATA", Path(__file__).parents[3] / "shared" / "data"))
+#: Every so many frames of a sequence are enough; the sequences lie in the pack as the cameras gave them.
+EVERY = 20
+
+
+def rendered() -> list[bytes]:
+    """Return frames of four rendered prints, before and after they fail."""
+    return [Scene(seed, frames=60, failure_at=20).jpeg(number) for seed in range(4) for number in (10, 30, 55)]
+
+
+def real() -> list[bytes]:
+    """Return frames of real prints."""
+    frames = sorted((DATA / "sequences").glob("*/*.jpg"))[::EVERY]
+    if not frames:
+        pytest.skip(f"no picture pack in {DATA}; name its folder with SPAGHETTI_DATA=FOLDER")
+    return [path.read_bytes() for path in frames]
+
+
+@pytest.fixture(scope="module")
+def revived() -> Served:
+    """Return the network of today's code with the weights that the shipped file holds."""
+    model = onnx.load(str(default_model()))
+    size = SIZES["nano"]
+    detector = Detector(size.backbone, size.width).eval().fuse()
+    arrays = {tensor.name: torch.from_numpy(onnx.numpy_helper.to_array(tensor).copy()) for tensor in model.graph.initializer}
+    modules = dict(detector.named_modules())
+    convolutions = [node for node in model.graph.node if node.op_type == "Conv"]
+    for node in convolutions:
+        fill(modules, dotted(node.name), *(arrays[name] for name in node.input[1:]))
+    for name, parameter in detector.frame_head.named_parameters():
+        parameter.data.copy_(arrays[f"detector.frame_head.{name}"])
+    assert len(convolutions) == sum(isinstance(module, torch.nn.Conv2d) for module in modules.values())
+    facts = {one.key: one.value for one in model.metadata_props}
+    return Served(detector, Calibration(**json.loads(facts["calibration"])), size.pixels).eval()
+
+
+def dotted(node: str) -> str:
+    """Turn ``/detector/backbone/stage2/stage2.0/x/Conv`` into the name of its module, ``backbone.stage2.0.x``."""
+    parts = node.strip("/").split("/")[1:-1]
+    return ".".join(part for part, following in zip(parts, [*parts[1:], ""]) if not following.startswith(part + "."))
+
+
+def fill(modules: dict[str, torch.nn.Module], name: str, weight: torch.Tensor, bias: torch.Tensor) -> None:
+    """Give a convolution its weights; where the file folded a normalisation into it, that one is left with the bias alone."""
+    conv = modules[name]
+    conv.weight.data.copy_(weight)
+    if conv.bias is not None:
+        conv.bias.data.copy_(bias)
+        return
+    parent, _, index = name.rpartition(".")
+    norm = modules[f"{parent}.{int(index) + 1}"]
+    norm.weight.data.fill_(1.0)
+    norm.bias.data.copy_(bias)
+    norm.running_mean.zero_()
+    norm.running_var.fill_(1.0 - norm.eps)
+
+
+def in_torch(served: Served, jpeg: bytes) -> tuple[float, np.ndarray, np.ndarray, np.ndarray]:
+    prepared = prepare(jpeg)
+    with torch.no_grad():
+        boxes, confidences, _, score, heatmap = served(
+            torch.from_numpy(prepared.image[None]), torch.from_numpy(prepared.window[None])
+        )
+    return float(score[0, 0]), confidences[0].numpy(), boxes[0].numpy(), heatmap[0].numpy()
+
+
+def in_onnx_runtime(detector: OnnxDetector, jpeg: bytes) -> tuple[float, np.ndarray, np.ndarray, np.ndarray]:
+    answer = detector.look(prepare(jpeg))
+    return answer.frame_score, answer.confidences, answer.boxes, answer.heatmap
+
+
+def in_triton(client: triton_client.InferenceServerClient, jpeg: bytes) -> tuple[float, np.ndarray, np.ndarray, np.ndarray]:
+    tensor = triton_client.InferInput("JPEG", [1, len(jpeg)], "UINT8")
+    tensor.set_data_from_numpy(np.frombuffer(jpeg, np.uint8)[None])
+    answer = client.infer("spaghetti", [tensor])
+    score, confidences, boxes, heatmap = (answer.as_numpy(n)[0] for n in ("frame_score", "confidences", "boxes", "heatmap"))
+    return float(score[0]), confidences, boxes, heatmap
+
+
+def assert_same(
+    one: tuple[float, np.ndarray, np.ndarray, np.ndarray], other: tuple[float, np.ndarray, np.ndarray, np.ndarray]
+) -> None:
+    """Compare score, confidences and heatmap, and each box that is told apart from the next by its confidence."""
+    assert one[0] == pytest.approx(other[0], abs=TOLERANCE)
+    np.testing.assert_allclose(one[1], other[1], atol=TOLERANCE)
+    apart = np.abs(np.diff(one[1], append=0.0)) > 2 * TOLERANCE
+    alone = apart & np.concatenate(([True], apart[:-1])) & (one[1] > 0)  # two of the same height may come in either order
+    np.testing.assert_allclose(one[2][alone], other[2][alone], atol=TOLERANCE)
+    assert np.abs(one[3].astype(int) - other[3].astype(int)).max() <= 1  # rounded to 1/255: a tie may fall to the other side
+
+
+@pytest.mark.parametrize("frames", [rendered, real])
+def test_torch_and_onnx_runtime_agree_on_the_shipped_weights(frames, revived: Served) -> None:
+    """Today's network with the file's weights gives the file's answers."""
+    detector = OnnxDetector(default_model())
+    scores = []
+    for jpeg in frames():
+        given = in_torch(revived, jpeg)
+        assert_same(given, in_onnx_runtime(detector, jpeg))
+        scores.append(given[0])
+    assert min(scores) < 0.3 and max(scores) > 0.7, "frames that all score alike would hide a mistake"
+
+
+@pytest.mark.parametrize("frames", [rendered, real])
+def test_onnx_runtime_and_triton_agree(frames, triton) -> None:
+    """What is served is what the file says in this process, from the JPEG's bytes on."""
+    detector = OnnxDetector(default_model())
+    with triton_client.InferenceServerClient(triton.target) as client:
+        for jpeg in frames():
+            assert_same(in_onnx_runtime(detector, jpeg), in_triton(client, jpeg))
