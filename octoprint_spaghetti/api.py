@@ -1,29 +1,40 @@
-"""The REST routes below ``/plugin/spaghetti/``: status, the last picture, incidents, and the Test button."""
+"""The REST routes below ``/plugin/spaghetti/``: status, the last picture, answers, and the Test button."""
 
 from __future__ import annotations
 
 import base64
+import threading
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import flask
 import octoprint.plugin
 from octoprint.access.permissions import Permissions
+from werkzeug.exceptions import HTTPException
 
-from octoprint_spaghetti.adapters.incidents import IncidentFolder
-from octoprint_spaghetti.chain import try_chain
-from octoprint_spaghetti.core.errors import EvidenceError, SettingRefused
+from octoprint_spaghetti import __version__
+from octoprint_spaghetti.answers import fresh
+from octoprint_spaghetti.chain import ChainReport, try_chain
+from octoprint_spaghetti.core.errors import SettingRefused
+from octoprint_spaghetti.core.history import History
 from octoprint_spaghetti.core.settings import Settings, check
 from octoprint_spaghetti.core.words import Status
+from octoprint_spaghetti.dry_run import dry_run
+from octoprint_spaghetti.metrics import CONTENT_TYPE, exposition
 from octoprint_spaghetti.parts import build_parts
 from octoprint_spaghetti.watcher import Watcher
+
+#: The description of all routes, also of those of the other mixins.
+_DESCRIPTION = Path(__file__).with_name("static") / "openapi.json"
 
 
 class Api(octoprint.plugin.BlueprintPlugin):
     """Routes of the plugin; each needs a permission of its own, and a CSRF token for what is not a GET."""
 
     watcher: Watcher | None = None
-    incidents: IncidentFolder | None = None
+    _one_check = threading.Lock()
+    history = History()  # frozen; the watcher's thread replaces it
 
     def is_blueprint_protected(self) -> bool:
         """Leave the refusal to the permission of each route."""
@@ -32,6 +43,13 @@ class Api(octoprint.plugin.BlueprintPlugin):
     def is_blueprint_csrf_protected(self) -> bool:
         """Demand a CSRF token from browsers."""
         return True
+
+    @octoprint.plugin.BlueprintPlugin.errorhandler(HTTPException)
+    def refused(self, error: HTTPException) -> flask.Response:
+        """Answer whatever a route refuses as JSON with a sentence, for programs and for the page alike."""
+        if error.response is not None:
+            return flask.make_response(error.response)
+        return fresh(flask.make_response(flask.jsonify({"error": error.description}), error.code))
 
     def current_settings(self) -> Settings:
         """Return the stored settings; the plugin class reads them from OctoPrint."""
@@ -43,7 +61,20 @@ class Api(octoprint.plugin.BlueprintPlugin):
         """Answer with the status of the watch; where the evidence lies on the disk is for administrators."""
         status = self.watcher.status if self.watcher is not None else Status()
         folder = {"incident_folder": status.incident_folder} if Permissions.SETTINGS.can() else {}
-        return _fresh(flask.jsonify({**status.as_json(), **folder}))
+        return fresh(flask.jsonify({**status.as_json(), **folder}))
+
+    @octoprint.plugin.BlueprintPlugin.route("/metrics", methods=["GET"])
+    @Permissions.PLUGIN_SPAGHETTI_VIEW.require(403)
+    def metrics(self) -> flask.Response:
+        """Answer with the status of the watch for Prometheus, which shows an API key as ``Authorization: Bearer``."""
+        status = self.watcher.status if self.watcher is not None else Status()
+        return fresh(flask.Response(exposition(status, __version__), content_type=CONTENT_TYPE))
+
+    @octoprint.plugin.BlueprintPlugin.route("/history", methods=["GET"])
+    @Permissions.PLUGIN_SPAGHETTI_VIEW.require(403)
+    def curve(self) -> flask.Response:
+        """Answer with the curve of the print that runs, or of the last one; at most 80 kB, however long it lasted."""
+        return fresh(flask.jsonify(self.history.as_json()))
 
     @octoprint.plugin.BlueprintPlugin.route("/frame.jpg", methods=["GET"])
     @Permissions.PLUGIN_SPAGHETTI_VIEW.require(403)
@@ -52,22 +83,7 @@ class Api(octoprint.plugin.BlueprintPlugin):
         picture = self.watcher.picture if self.watcher is not None else None
         if picture is None:
             flask.abort(404, description="No picture has been looked at yet.")
-        return _fresh(flask.Response(picture.jpeg, mimetype="image/jpeg"))
-
-    @octoprint.plugin.BlueprintPlugin.route("/incidents", methods=["GET"])
-    @Permissions.PLUGIN_SPAGHETTI_VIEW.require(403)
-    def list_incidents(self) -> flask.Response:
-        """Answer with all incidents, newest first."""
-        return _fresh(flask.jsonify({"incidents": [self._incident(incident_id) for incident_id in self._folder().ids()]}))
-
-    @octoprint.plugin.BlueprintPlugin.route("/incidents/<incident_id>/<file>", methods=["GET"])
-    @Permissions.PLUGIN_SPAGHETTI_VIEW.require(403)
-    def incident_picture(self, incident_id: str, file: str) -> flask.Response:
-        """Answer with a picture of an incident."""
-        try:
-            return flask.Response(self._folder().picture(incident_id, file), mimetype="image/jpeg")
-        except EvidenceError as error:
-            flask.abort(404, description=str(error))
+        return fresh(flask.Response(picture.jpeg, mimetype="image/jpeg"))
 
     @octoprint.plugin.BlueprintPlugin.route("/false_alarm", methods=["POST"])
     @Permissions.PRINT.require(403)
@@ -90,22 +106,38 @@ class Api(octoprint.plugin.BlueprintPlugin):
     @octoprint.plugin.BlueprintPlugin.route("/test", methods=["POST"])
     @Permissions.PLUGIN_SPAGHETTI_CONFIGURE.require(403)
     def test(self) -> flask.Response:
-        """Send one picture through the chain, with the settings of the request over the stored ones."""
+        """Send one picture through the chain up to a pause that is not ordered, with the settings of the request over the stored ones."""
         given = flask.request.get_json(silent=True) or {}
         try:
             settings = self._overridden(given if isinstance(given, dict) else {})
         except SettingRefused as error:
             return flask.make_response(flask.jsonify({"error": str(error), "setting": error.name}), 400)
-        report = try_chain(settings, build_parts)
-        return _fresh(
-            flask.jsonify({**report.as_json(), "picture": "" if report.frame is None else _data_uri(report.frame.jpeg)})
-        )
+        report = dry_run(try_chain(settings, build_parts), settings, lambda: str(self._printer.get_state_id()))
+        return _shown(report)
+
+    @octoprint.plugin.BlueprintPlugin.route("/check", methods=["POST"])
+    @Permissions.PLUGIN_SPAGHETTI_CONTROL.require(403)
+    def check_now(self) -> flask.Response:
+        """Take a picture and look at it now, whether something prints or not, with the stored settings; nothing is judged."""
+        if not self._one_check.acquire(blocking=False):
+            flask.abort(409, description="Another look is under way; try again when it has ended.")
+        try:
+            report = try_chain(self.current_settings(), build_parts)
+        finally:
+            self._one_check.release()
+        return _shown(report)
+
+    @octoprint.plugin.BlueprintPlugin.route("/openapi.json", methods=["GET"])
+    @Permissions.PLUGIN_SPAGHETTI_VIEW.require(403)
+    def description(self) -> flask.Response:
+        """Answer with the description of these routes, as OpenAPI 3.1."""
+        return flask.Response(_DESCRIPTION.read_bytes(), mimetype="application/json")
 
     @octoprint.plugin.BlueprintPlugin.route("/token", methods=["GET"])
     @Permissions.SETTINGS.require(403)
     def token(self) -> flask.Response:
         """Answer whether a token is stored; it is never told which."""
-        return _fresh(flask.jsonify({"stored": bool(self.current_settings().token)}))
+        return fresh(flask.jsonify({"stored": bool(self.current_settings().token)}))
 
     @octoprint.plugin.BlueprintPlugin.route("/token", methods=["DELETE"])
     @Permissions.SETTINGS.require(403)
@@ -136,22 +168,11 @@ class Api(octoprint.plugin.BlueprintPlugin):
             changes["token"] = ""
         return replace(stored, **changes)
 
-    def _folder(self) -> IncidentFolder:
-        if self.incidents is None:
-            flask.abort(503, description="The plugin is still starting.")
-        return self.incidents
 
-    def _incident(self, incident_id: str) -> dict[str, Any]:
-        try:
-            return self._folder().read(incident_id)
-        except EvidenceError as error:
-            return {"id": incident_id, "problem": str(error)}
+def _shown(report: ChainReport) -> flask.Response:
+    picture = "" if report.frame is None else _data_uri(report.frame.jpeg)
+    return fresh(flask.jsonify({**report.as_json(), "picture": picture}))
 
 
 def _data_uri(jpeg: bytes) -> str:
     return "data:image/jpeg;base64," + base64.b64encode(jpeg).decode("ascii")
-
-
-def _fresh(response: flask.Response) -> flask.Response:
-    response.headers["Cache-Control"] = "no-store"
-    return response

@@ -47,6 +47,8 @@ class DoctorApi(octoprint.plugin.BlueprintPlugin):
         from octoprint.plugins.health_check.checks import CheckResult, HealthCheck, Result
 
         def bad() -> list[str]:
+            if self.watcher is None:  # OctoPrint asks while it starts, before there are settings
+                return []
             patient = self._patient(self.current_settings(), None)
             answers = [f"{found.question} {found.answer}" for found in findings(patient) if found.well is False]
             return [redacted(answer, patient.secrets()) for answer in answers]

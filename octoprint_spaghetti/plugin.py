@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from typing import Any
 
@@ -10,27 +11,66 @@ from flask_babel import gettext
 from octoprint.access import ADMIN_GROUP, USER_GROUP
 from octoprint.access.permissions import Permissions
 from octoprint.events import Events
+from octoprint.filemanager.destinations import FileDestinations
 
+from octoprint_spaghetti import __version__
+from octoprint_spaghetti.adapters.baseline_file import BaselineFile
+from octoprint_spaghetti.adapters.belief_file import BeliefFile
 from octoprint_spaghetti.adapters.incidents import IncidentFolder
 from octoprint_spaghetti.adapters.octoprint_printer import OctoPrintPrinter
 from octoprint_spaghetti.adapters.traces import TraceFolder
 from octoprint_spaghetti.api import Api
-from octoprint_spaghetti.core.settings import Settings, accept
+from octoprint_spaghetti.core.settings import Settings
+from octoprint_spaghetti.core.toolhead import Toolhead
 from octoprint_spaghetti.core.words import Notice, NoticeKind, Status
+from octoprint_spaghetti.doctor_api import DoctorApi
+from octoprint_spaghetti.drill_api import DrillApi
+from octoprint_spaghetti.incidents_api import IncidentsApi
+from octoprint_spaghetti.notices import Notices
+from octoprint_spaghetti.notices_api import NoticesApi
+from octoprint_spaghetti.orders import Orders
 from octoprint_spaghetti.parts import build_parts
+from octoprint_spaghetti.pictures import telling_picture
+from octoprint_spaghetti.settings_api import SettingsApi
+from octoprint_spaghetti.stored_settings import StoredSettings
 from octoprint_spaghetti.watch import Watch
 from octoprint_spaghetti.watcher import Watcher
+from octoprint_spaghetti.what_if_api import WhatIfApi
+from octoprint_spaghetti.wizard import FirstRun
 
-#: Moves that push filament; the first one of a job ends the heating and homing that nobody wants judged.
-_MOVES = frozenset({"G1", "G2", "G3"})
+#: In the order in which they need each other.
+_SCRIPTS = (
+    "client",
+    "webcams",
+    "picture",
+    "channels",
+    "zones",
+    "numbers",
+    "settings_file",
+    "drill",
+    "settings",
+    "chart",
+    "history",
+    "incidents",
+    "what_if",
+    "watch",
+    "health",
+)
 
 
 class SpaghettiPlugin(
+    StoredSettings,  # first: the routes leave the settings to it
     Api,
+    DoctorApi,
+    DrillApi,
+    IncidentsApi,
+    NoticesApi,
+    SettingsApi,
+    WhatIfApi,
+    FirstRun,
     octoprint.plugin.StartupPlugin,
     octoprint.plugin.ShutdownPlugin,
     octoprint.plugin.EventHandlerPlugin,
-    octoprint.plugin.SettingsPlugin,
     octoprint.plugin.TemplatePlugin,
     octoprint.plugin.AssetPlugin,
 ):
@@ -39,31 +79,54 @@ class SpaghettiPlugin(
     _awaiting_extrusion = False
     traces: TraceFolder | None = None
 
+    def __init__(self) -> None:
+        """Follow the tool from the first line on."""
+        super().__init__()
+        self._toolhead = Toolhead()
+
     # -- StartupPlugin, ShutdownPlugin --------------------------------------------------------------------------------
 
     def on_after_startup(self) -> None:
         """Begin to follow the printer; a job that already runs is found by its state."""
         settings = self.current_settings()
+        self.follow_verbosity(settings)
         self.incidents = IncidentFolder(Path(self.get_plugin_data_folder()) / "incidents", settings.incidents_kept)
         self.traces = TraceFolder(Path(self.get_plugin_data_folder()) / "traces", settings.traces_kept)
+        printer = OctoPrintPrinter(self._printer, lambda: self._toolhead.tool)
         watch = Watch(
             settings,
             build=build_parts,
-            printer=OctoPrintPrinter(self._printer),
+            printer=printer,
             incidents=self.incidents,
             traces=self.traces,
+            baselines=BaselineFile(Path(self.get_plugin_data_folder()) / "baselines.json", self._logger),
+            beliefs=BeliefFile(Path(self.get_plugin_data_folder()) / "belief.json", self._logger),
             publish=self._publish,
             notify=self._notify,
+            when_idle=self.hold_drill_if_due,
             logger=self._logger,
         )
+        self.drills = self.make_drills()
         self.watcher = Watcher(watch, logger=self._logger)
+        self.notices = Notices(
+            settings,
+            picture_of=self.picture_of,
+            obey=Orders(printer, self.watcher, self._logger).obey,
+            printer=str(self._settings.global_get(["appearance", "name"]) or ""),
+            version=__version__,
+            logger=self._logger,
+        )
+        self.notices.start()
         self._awaiting_extrusion = True  # also of a job that runs already
         self.watcher.start()
+        self.log_summary()
 
     def on_shutdown(self) -> None:
-        """End the thread and hang up."""
+        """End the threads and hang up."""
         if self.watcher is not None:
             self.watcher.stop()
+        if self.notices is not None:
+            self.notices.stop()
 
     # -- EventHandlerPlugin: runs on the thread of all plugins' events, so it only posts --------------------------------
 
@@ -72,6 +135,7 @@ class SpaghettiPlugin(
         if self.watcher is None:
             return
         if event == Events.PRINT_STARTED:
+            self._toolhead.restart(seen=payload.get("origin") != FileDestinations.SDCARD)  # of that one no lines are sent
             self.watcher.print_started()
             self._awaiting_extrusion = True  # only now: a move noticed earlier would be of no job the watcher knows
         elif event == Events.PRINT_PAUSED:
@@ -80,15 +144,16 @@ class SpaghettiPlugin(
             self.watcher.print_resumed()
         elif event in (Events.PRINT_DONE, Events.PRINT_FAILED, Events.PRINT_CANCELLED, Events.DISCONNECTED):
             self._awaiting_extrusion = False
-            self.watcher.print_ended()
+            self.watcher.print_ended(done=event == Events.PRINT_DONE)
 
     # -- hooks ----------------------------------------------------------------------------------------------------------
 
     def on_gcode_sent(
         self, comm: object, phase: str, cmd: str, cmd_type: str | None, gcode: str | None, *args: object, **kwargs: object
     ) -> None:
-        """Notice the first extruding move of a job; called for every line, so it leaves at once."""
-        if self._awaiting_extrusion and gcode in _MOVES and "E" in cmd and ("X" in cmd or "Y" in cmd):
+        """Follow the tool, and notice the first extruding move of a job; called for every line, so it leaves at once."""
+        extrudes = self._toolhead.follow(cmd, gcode)
+        if extrudes and self._awaiting_extrusion:
             self._awaiting_extrusion = False
             if self.watcher is not None:
                 self.watcher.extrusion_began()
@@ -123,41 +188,17 @@ class SpaghettiPlugin(
             },
         ]
 
-    # -- SettingsPlugin -----------------------------------------------------------------------------------------------
+    # -- StoredSettings -----------------------------------------------------------------------------------------------
 
-    def get_settings_defaults(self) -> dict[str, Any]:
-        """Return every default, from the one place where they stand."""
-        return Settings.defaults()
-
-    def get_settings_restricted_paths(self) -> dict[str, Any]:
-        """Keep the stored token from every browser, and stored addresses and paths from all but administrators."""
-        return {"never": [["token"]], "admin": [["servers"], ["certificate"], ["local_model"]]}
-
-    def on_settings_save(self, data: dict[str, Any]) -> dict[str, Any]:
-        """Store what is valid, say of the rest why it is not, and let the watcher go on with it.
-
-        An empty token means "unchanged", because the form never learns the stored one. A refused value leaves the
-        stored one as it was; OctoPrint gives a plugin no way to fail the save, so the browser is told by message.
-        """
-        accepted, refused = accept(data)
-        for problem in refused:
-            self._logger.warning("A setting was not saved: %s", problem)
-            message = {"type": "refused", "setting": problem.name, "sentence": str(problem)}
-            self._send(message, Permissions.SETTINGS)
-        diff = super().on_settings_save(accepted)
+    def apply_settings(self, settings: Settings) -> None:
+        """Let every part go on with other settings."""
+        self.follow_verbosity(settings)
         if self.watcher is not None and self.incidents is not None and self.traces is not None:
-            settings = self.current_settings()
             self.incidents.kept, self.traces.kept = settings.incidents_kept, settings.traces_kept
             self._awaiting_extrusion = True  # watching may have been switched on in mid-print
             self.watcher.configure(settings)
-        return dict(diff or {})
-
-    def current_settings(self) -> Settings:
-        """Return the stored settings, valid; what is not is logged and replaced by its default."""
-        settings, refused = Settings.read({name: self._settings.get([name]) for name in Settings.defaults()})
-        for problem in refused:
-            self._logger.warning("A stored setting is not usable, its default is taken: %s", problem)
-        return settings
+            if self.notices is not None:
+                self.notices.configure(settings)
 
     # -- TemplatePlugin, AssetPlugin ----------------------------------------------------------------------------------
 
@@ -166,15 +207,20 @@ class SpaghettiPlugin(
         seen = "visible: loginState.hasPermission(access.permissions.PLUGIN_SPAGHETTI_VIEW)"
         return [
             {"type": "settings", "custom_bindings": True},
+            {"type": "wizard", "name": "Spaghetti", "custom_bindings": True},
             {"type": "navbar", "custom_bindings": True, "data_bind": seen},
             {"type": "tab", "custom_bindings": True, "data_bind": seen},
         ]
 
     def get_template_vars(self) -> dict[str, Any]:
         """Give the settings page the ranges, units and sentences of all settings; never a value."""
-        from octoprint_spaghetti.settings_page import described_settings
+        from octoprint_spaghetti.settings_page import described_numbers, described_sensitivity, described_settings
 
-        return {"fields": described_settings()}
+        return {
+            "fields": described_settings(self.given),
+            "numbers": described_numbers(),
+            "sensitivity": described_sensitivity(),
+        }
 
     def is_template_autoescaped(self) -> bool:
         """Escape everything in our templates."""
@@ -183,18 +229,35 @@ class SpaghettiPlugin(
     def get_assets(self) -> dict[str, list[str]]:
         """Name the scripts and styles."""
         return {
-            "js": [f"js/{name}.js" for name in ("client", "webcams", "picture", "settings", "watch")],
+            "js": [f"js/{name}.js" for name in _SCRIPTS],
             "css": ["css/spaghetti.css"],
         }
 
     # -- towards the browser, called on the watcher's thread --------------------------------------------------------------
 
     def _publish(self, status: Status) -> None:
-        self._send({"type": "status", "status": status.as_json()})
+        now = time.monotonic()
+        self.history = self.history.after(status, now)
+        self._send({"type": "status", "status": status.as_json(), "seconds": self.history.seconds(now)})
+        if self.notices is not None and self.watcher is not None:
+            self.notices.show(status, self.watcher.picture)
 
     def _notify(self, notice: Notice) -> None:
         self._send({"type": "notice", "kind": str(notice.kind), "sentence": notice.sentence, "incident": notice.incident})
-        self._event_bus.fire(f"plugin_spaghetti_{notice.kind}", {"sentence": notice.sentence, "incident": notice.incident})
+        self._event_bus.fire(f"plugin_spaghetti_{notice.kind}", notice.as_json())
+        if self.notices is not None:
+            self.notices.tell(notice)
+
+    # -- towards messages, called on the thread of the notices and on OctoPrint's request threads -------------------------
+
+    def picture_of(self, incident_id: str | None) -> bytes | None:
+        """Return the picture that tells most of an incident, or the latest one that was looked at."""
+        if incident_id is not None and self.incidents is not None:
+            return telling_picture(self.incidents, incident_id)
+        frame = self.watcher.picture if self.watcher is not None else None
+        return None if frame is None else frame.jpeg
+
+    # -- towards the browser ----------------------------------------------------------------------------------------------
 
     def _send(self, message: dict[str, Any], permission: Any = None) -> None:
         # Looked up here and not in the signature: our own permissions exist only once OctoPrint has registered them.

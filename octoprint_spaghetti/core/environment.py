@@ -48,6 +48,6 @@ def _parsed(name: str, text: str) -> object:
     if isinstance(kind, (Zones, Numbers)):
         try:
             return json.loads(text)
-        except ValueError:
+        except (ValueError, RecursionError):
             raise SettingRefused(name, f"{name} must be JSON") from None
     return text

@@ -51,9 +51,11 @@ class OctoPrintPage:
     requests: list[str] = field(default_factory=list)
 
     @classmethod
-    def open(cls, browser: Browser, url: str, user: str, password: str, width: int = 1400) -> OctoPrintPage:
+    def open(
+        cls, browser: Browser, url: str, user: str, password: str, width: int = 1400, locale: str = "en-US"
+    ) -> OctoPrintPage:
         """Log in and wait until the page can be used."""
-        context = browser.new_context(viewport={"width": width, "height": 900})
+        context = browser.new_context(viewport={"width": width, "height": 900}, locale=locale)
         log_in(context, url, user, password)
         opened = cls(context.new_page())
         opened._listen()

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -16,6 +17,11 @@ from inference_server.model_files import default_model
 from inference_server.repository import assemble
 from inference_server.triton import TritonMissing, TritonServer, find_triton
 from tests.pictures import Pictures
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
+
+    from tests.e2e.browser import OctoPrintPage
 
 ROOT = Path(__file__).parents[2]
 OCTOPRINT_VERSIONS = ("1.11.8", "2.0.0rc7")
@@ -82,7 +88,7 @@ def triton(start_triton: Callable[..., TritonServer]) -> TritonServer:
 @pytest.fixture(scope="session")
 def camera() -> Iterator[Webcam]:
     """Return a webcam that shows a new, harmless picture every 100 ms."""
-    with Webcam(Pictures(3000), interval_s=0.1) as webcam:
+    with Webcam(Pictures(36_000), interval_s=0.1) as webcam:  # an hour: a camera that has come to its end is frozen
         webcam.play()
         yield webcam
 
@@ -128,3 +134,62 @@ def a_print(octoprint: OctoPrintServer) -> Iterator[None]:
     finally:
         octoprint.job("cancel")
         eventually(lambda: octoprint.printer_state() == "Operational", 30.0, "the end of the cancelled job")
+
+
+# -- the browser; imported late, for it may not be installed ---------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """Return a headless Chromium."""
+    playwright_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed; run scripts/test")
+    from tests.e2e.browser import CHROMIUM_FLAGS, find_chromium
+
+    path = find_chromium()
+    if path is None:
+        pytest.skip("no Chromium; run scripts/test, or install the package chromium")
+    with playwright_api.sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=path, args=list(CHROMIUM_FLAGS))
+        yield chromium
+        chromium.close()
+
+
+@pytest.fixture
+def page(browser: Browser, octoprint: OctoPrintServer) -> Iterator[OctoPrintPage]:
+    """Return OctoPrint's page for its administrator; no test may leave an error in the browser's console."""
+    from tests.e2e.browser import OctoPrintPage
+
+    opened = OctoPrintPage.of(browser, octoprint)
+    yield opened
+    opened.close()
+    assert opened.errors == []
+
+
+@pytest.fixture
+def any_page(browser: Browser, any_octoprint: OctoPrintServer) -> Iterator[OctoPrintPage]:
+    """Return the page of each OctoPrint version, one after the other; no test may leave an error in the browser's console."""
+    from tests.e2e.browser import OctoPrintPage
+
+    opened = OctoPrintPage.of(browser, any_octoprint)
+    yield opened
+    opened.close()
+    assert opened.errors == []
+
+
+@pytest.fixture(scope="module")
+def shared_page(browser: Browser, octoprint: OctoPrintServer) -> Iterator[OctoPrintPage]:
+    """Return one page for all tests that neither save settings nor print."""
+    from tests.e2e.browser import OctoPrintPage
+
+    opened = OctoPrintPage.of(browser, octoprint)
+    yield opened
+    opened.close()
+    assert opened.errors == []
+
+
+@pytest.fixture
+def broken_camera(camera: Webcam) -> Iterator[Webcam]:
+    """Return the camera, which answers with status 500 until the test is over."""
+    camera.mode = Mode.HTTP500
+    yield camera
+    camera.mode = Mode.OK

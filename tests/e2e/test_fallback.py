@@ -93,7 +93,7 @@ def test_the_test_button_tries_server_and_fallback(octoprint: OctoPrintServer) -
     """Both look at the same picture, each as a step with its time; no process of the test is left."""
     report = dict(octoprint.api("POST", "/plugin/spaghetti/test", json={}).json())
     assert report["passed"], report
-    assert [step["name"] for step in report["steps"]] == ["set up", "camera", "connect", "look", "fallback"]
+    assert [step["name"] for step in report["steps"]] == ["set up", "camera", "connect", "look", "fallback", "decide", "pause"]
     assert "triton" in report["detector"]
     assert detectors_of(octoprint) == []
 

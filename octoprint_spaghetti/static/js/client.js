@@ -20,6 +20,21 @@
             return this.base.get(this.url("status"));
         }
 
+        // The curve of the print that runs, or of the last one.
+        history() {
+            return this.base.get(this.url("history"));
+        }
+
+        // The prints of which there is a record.
+        prints() {
+            return this.base.get(this.url("prints"));
+        }
+
+        // What would have come of a print at another sensitivity.
+        whatIf(print, sensitivity) {
+            return this.base.get(this.url("prints/" + encodeURIComponent(print) + "/what_if?sensitivity=" + encodeURIComponent(sensitivity)));
+        }
+
         // A number in the address lets the browser tell one picture from the next.
         pictureUrl(number) {
             return this.url("frame.jpg?n=" + encodeURIComponent(number));
@@ -31,6 +46,27 @@
 
         incidentPictureUrl(incident, file) {
             return this.url("incidents/" + encodeURIComponent(incident) + "/" + encodeURIComponent(file));
+        }
+
+        incidentZipUrl(incident) {
+            return this.url("incidents/" + encodeURIComponent(incident) + ".zip");
+        }
+
+        trainingSetUrl() {
+            return this.url("training_set.zip");
+        }
+
+        // `label` is "right", "wrong" or "".
+        labelIncident(incident, label) {
+            return this.base.postJson(this.url("incidents/" + encodeURIComponent(incident) + "/label"), {label: label});
+        }
+
+        ignorePlace(incident) {
+            return this.base.postJson(this.url("incidents/" + encodeURIComponent(incident) + "/ignore"), {});
+        }
+
+        deleteIncident(incident) {
+            return this.base.delete(this.url("incidents/" + encodeURIComponent(incident)));
         }
 
         // Forgives what was seen and lets the print go on.
@@ -47,6 +83,20 @@
             return this.base.postJson(this.url("test"), settings);
         }
 
+        // The stored settings without secrets, as a file is written from them.
+        exportSettings() {
+            return this.base.get(this.url("settings"));
+        }
+
+        // Answers {"saved": [names], "refused": [{setting, sentence}]}.
+        importSettings(content) {
+            return this.base.postJson(this.url("settings"), content);
+        }
+
+        resetSettings() {
+            return this.base.delete(this.url("settings"));
+        }
+
         // Answers {"stored": bool}; the token itself never comes back.
         token() {
             return this.base.get(this.url("token"));
@@ -54,6 +104,38 @@
 
         forgetToken() {
             return this.base.delete(this.url("token"));
+        }
+
+        // The report of the last fire drill, or null.
+        lastDrill() {
+            return this.base.get(this.url("drill"));
+        }
+
+        // Takes seconds, up to a minute when a channel hangs.
+        holdDrill() {
+            return this.base.postJson(this.url("drill"), {});
+        }
+
+        // Answers how each channel and the broker do; addresses and passwords never come back.
+        channels() {
+            return this.base.get(this.url("channels"));
+        }
+
+        addChannel(address) {
+            return this.base.postJson(this.url("channels"), {address: address});
+        }
+
+        removeChannel(id) {
+            return this.base.delete(this.url("channels/" + encodeURIComponent(id)));
+        }
+
+        // Sends a test message to a stored channel ({id}) or to a new one ({address}); answers {"problem": sentence}.
+        testChannel(channel) {
+            return this.base.postJson(this.url("channels/test"), channel);
+        }
+
+        forgetMqttPassword() {
+            return this.base.delete(this.url("mqtt_password"));
         }
     }
 

@@ -12,16 +12,9 @@
     // From here on a box counts as spaghetti rather than not; weaker ones are dashed.
     const STRONG = 0.5;
 
-    // OctoPrint flips first and then turns by 90 degrees counter-clockwise.
-    const orientation = (camera) => {
-        const is = (key) => !!ko.unwrap((camera || {})[key]);
-        return {flipH: is("flipH"), flipV: is("flipV"), turned: is("rotate90")};
-    };
-
-    const asShown = ([left, top, right, bottom], {flipH, flipV, turned}) => {
-        const [l, r] = flipH ? [1 - right, 1 - left] : [left, right];
-        const [t, b] = flipV ? [1 - bottom, 1 - top] : [top, bottom];
-        return turned ? [t, 1 - r, b, 1 - l] : [l, t, r, b];
+    const asShown = ([left, top, right, bottom], view) => {
+        const [a, b] = [SpaghettiWebcams.toShown([left, top], view), SpaghettiWebcams.toShown([right, bottom], view)];
+        return [Math.min(a[0], b[0]), Math.min(a[1], b[1]), Math.max(a[0], b[0]), Math.max(a[1], b[1])];
     };
 
     const percent = (fraction) => (100 * fraction).toFixed(2) + "%";
@@ -68,7 +61,7 @@
             const value = ko.unwrap(valueAccessor()) || {};
             const url = ko.unwrap(value.url);
             const detections = ko.unwrap(value.detections) || [];
-            const view = orientation(ko.unwrap(value.camera));
+            const view = SpaghettiWebcams.view(ko.unwrap(value.camera));
             const alt = ko.unwrap(value.alt) || "";
             element.spaghettiWanted = url;
             if (!url) {

@@ -8,7 +8,10 @@ $(function () {
         {name: "set up", title: gettext("Set up"), hint: gettext("Load what these settings need")},
         {name: "camera", title: gettext("Camera"), hint: gettext("Take one picture")},
         {name: "connect", title: gettext("Connect"), hint: gettext("Reach the detector")},
-        {name: "look", title: gettext("Look"), hint: gettext("Get an answer about the picture")}
+        {name: "look", title: gettext("Look"), hint: gettext("Get an answer about the picture")},
+        {name: "fallback", title: gettext("Fallback"), hint: gettext("Look with this computer, as when no server answers"), optional: true},
+        {name: "decide", title: gettext("Decide"), hint: gettext("Would a clear failure be acted on?")},
+        {name: "pause", title: gettext("Pause"), hint: gettext("Could the printer be paused? Nothing is moved")}
     ];
     const ICONS = {
         waiting: "far fa-circle",
@@ -48,6 +51,7 @@ $(function () {
             this.description = description;
             this.value = value;
             this.refusal = ko.observable("");
+            this.locked = description.locked || "";
             this.input = description.kind === "addresses" ? this.listAsText() : value;
             this.problem = ko.pureComputed(() => this.refusal() || this.check());
             value.subscribe(() => this.refusal(""));
@@ -90,15 +94,81 @@ $(function () {
         self.report = ko.observable(null);
         self.trouble = ko.observable("");
 
+        self.file = SpaghettiSettingsFile();
+        self.drill = SpaghettiDrill();
+        self.refused = {};
+
+        self.channels = SpaghettiChannels((problem) => self.fields.channels.refusal(problem));
         self.mayTest = ko.pureComputed(() => self.loginState.hasPermission(self.access.permissions.PLUGIN_SPAGHETTI_CONFIGURE));
 
         self.onBeforeBinding = function () {
-            const descriptions = JSON.parse(document.getElementById("spaghetti_settings").dataset.fields);
+            const given = document.getElementById("spaghetti_settings").dataset;
             const stored = self.settingsViewModel.settings?.plugins?.spaghetti || {};
-            Object.entries(descriptions).forEach(([name, description]) => {
+            Object.entries(JSON.parse(given.fields)).forEach(([name, description]) => {
                 self.fields[name] = new Field(name, description, stored[name] || ko.observable(description.default));
             });
+            self.positions = JSON.parse(given.sensitivity);
+            self.zones = SpaghettiZones(self.fields.zones.value, self.webcam);
+            self.numbers = SpaghettiNumbers(self.fields.numbers.value, JSON.parse(given.numbers), self.usual);
         };
+
+        self.onAfterBinding = function () {
+            const locked = Object.values(self.fields).filter((field) => field.locked);
+            locked.forEach((field) => document.querySelectorAll(`[data-setting="${field.name}"] :is(input, select, button)`).forEach((input) => (input.disabled = true)));
+        };
+
+        // -- the sensitivity ----------------------------------------------------------------------------------------
+
+        self.position = ko.pureComputed(() => {
+            const wanted = Math.round(Number(self.fields.sensitivity.value()));
+            return self.positions.find((one) => one.sensitivity === wanted) || self.positions[0];
+        });
+
+        // Where a number of the judge is when nobody changes it.
+        self.usual = (about) => {
+            const moved = self.position()[about.name];
+            return moved === undefined ? about.default : moved;
+        };
+
+        self.levels = ko.pureComputed(() => _.sprintf(gettext("Suspect from evidence %(suspect_at).2f, failing from %(failing_at).2f."), self.position()));
+
+        self.meaning = ko.pureComputed(() => {
+            const measured = self.position().measured;
+            if (!measured) return gettext("What this means in false pauses is not measured yet.");
+            return _.sprintf(
+                gettext("In simulated prints: %(rate)s false pauses in 1,000 hours of good prints, %(flawed)s of prints with strings and blobs; %(missed)s %% of the failures are missed, half of the others are paused within %(median)s s, 95 %% within %(late)s s."),
+                {
+                    rate: measured.interval[1] ? measured.false_pauses_per_1000_h + " (" + measured.interval.join("–") + ")" : gettext("no"),
+                    flawed: measured.false_pauses_per_1000_h_of_flawed_prints,
+                    missed: Math.round(100 * measured.missed),
+                    median: measured.seconds_to_pause,
+                    late: measured.seconds_to_pause_p95
+                }
+            );
+        });
+
+        self.sensitivitySpoken = ko.pureComputed(() =>
+            _.sprintf(gettext("%(position)d of 9. %(levels)s %(meaning)s"), {
+                position: self.position().sensitivity,
+                levels: self.levels(),
+                meaning: self.meaning()
+            })
+        );
+
+        // -- the picture on which zones are drawn -------------------------------------------------------------------
+
+        self.zonePicture = ko.observable("");
+
+        self.askForPicture = function () {
+            if (!self.loginState.hasPermission(self.access.permissions.PLUGIN_SPAGHETTI_VIEW)) return;
+            OctoPrint.plugins.spaghetti.status().done((status) => {
+                if (status.picture_number && !self.zonePicture()) self.zonePicture(OctoPrint.plugins.spaghetti.pictureUrl(status.picture_number));
+            });
+        };
+
+        self.report.subscribe((report) => {
+            if (report && report.picture) self.zonePicture(report.picture);
+        });
 
         // -- cameras ------------------------------------------------------------------------------------------------
 
@@ -134,7 +204,8 @@ $(function () {
 
         self.steps = ko.pureComputed(() => {
             const taken = (self.report() || {steps: []}).steps;
-            return steps.map((step) => {
+            const shown = steps.filter((step) => !step.optional || taken.some((one) => one.name === step.name));
+            return shown.map((step) => {
                 const found = taken.find((one) => one.name === step.name);
                 const state = self.running() ? "running" : found ? (found.problem ? "broken" : "passed") : self.report() ? "skipped" : "waiting";
                 return {
@@ -153,13 +224,14 @@ $(function () {
         self.sentence = ko.pureComputed(() => {
             const report = self.report();
             if (self.trouble() || !report) return self.trouble();
-            if (!report.passed) return report.steps[report.steps.length - 1].problem;
-            return _.sprintf(gettext("Everything works: one picture (%(size)s) was looked at by %(detector)s, score %(score).2f, %(ms).0f ms in all."), {
+            if (!report.passed) return (report.steps.find((step) => step.problem) || {problem: ""}).problem;
+            const works = _.sprintf(gettext("Everything works: one picture (%(size)s) was looked at by %(detector)s, score %(score).2f, %(ms).0f ms in all."), {
                 size: formatSize(report.bytes),
                 detector: report.detector,
                 score: report.score,
                 ms: report.steps.reduce((sum, step) => sum + step.ms, 0)
             });
+            return [works, report.note].filter((sentence) => sentence).join(" ");
         });
 
         self.currentValues = function () {
@@ -188,23 +260,48 @@ $(function () {
 
         // -- OctoPrint's calls --------------------------------------------------------------------------------------
 
+        // What was refused is there again, with its sentence, until it is put right.
+        self.onSettingsBeforeSave = function () {
+            self.refused = {};
+            self.typed = Object.fromEntries(Object.values(self.fields).map((field) => [field.name, ko.toJS(field.value)]));
+        };
+
+        self.showRefused = function () {
+            Object.entries(self.refused).forEach(([name, {value, sentence}]) => {
+                self.fields[name].value(value);
+                self.fields[name].refusal(sentence);
+            });
+        };
+
         self.onSettingsShown = function () {
+            self.showRefused();
+            self.askForPicture();
+            self.drill.load();
             self.askForToken();
+            self.channels.follow();
         };
 
         self.onEventSettingsUpdated = function () {
-            if (self.settingsViewModel.isDialogActive()) self.askForToken();
+            if (!self.settingsViewModel.isDialogActive()) return;
+            self.askForToken();
+            self.channels.load();
         };
 
         self.onSettingsHidden = function () {
             self.report(null);
             self.trouble("");
+            self.channels.rest();
+            self.file.clear();
+            self.zonePicture("");
         };
 
         self.onDataUpdaterPluginMessage = function (plugin, message) {
             if (plugin !== "spaghetti" || message.type !== "refused") return;
             const field = self.fields[message.setting];
-            if (field) field.refusal(message.sentence);
+            if (field) {
+                self.refused[field.name] = {value: (self.typed || {})[field.name], sentence: message.sentence};
+                field.refusal(message.sentence);
+            }
             new PNotify({
                 title: gettext("Spaghetti: a setting was not saved"),
                 text: _.escape(message.sentence),
@@ -217,6 +314,6 @@ $(function () {
     OCTOPRINT_VIEWMODELS.push({
         construct: SpaghettiSettingsViewModel,
         dependencies: ["settingsViewModel", "loginStateViewModel", "accessViewModel"],
-        elements: ["#settings_plugin_spaghetti"]
+        elements: ["#settings_plugin_spaghetti", "#wizard_plugin_spaghetti"]
     });
 });

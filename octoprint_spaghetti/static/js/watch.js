@@ -2,8 +2,6 @@
 
 $(function () {
     const TAB = "#tab_plugin_spaghetti";
-    // An incident holds up to 16 pictures; a long list would load hundreds at once over the Pi's network.
-    const INCIDENTS_AT_ONCE = 5;
 
     // gettext is there only once OctoPrint builds its view models, hence functions instead of tables.
 
@@ -28,11 +26,13 @@ $(function () {
         failure_detected: {title: gettext("The print is failing"), type: "error", hide: false},
         print_paused: {title: gettext("The failing print was paused"), type: "error", hide: false},
         pause_failed: {title: gettext("The pause failed"), type: "error", hide: false},
+        suspicion_lasts: {title: gettext("The print has been suspect for a while"), type: "notice", hide: false},
+        protection_changed: {title: gettext("Somebody else looks at the print"), type: "info", hide: true},
         blind: {title: gettext("Nobody sees the print"), type: "notice", hide: false},
         seeing_again: {title: gettext("The print is watched again"), type: "success", hide: true}
     });
     // One pop-up tells the story of one thing: a newer notice of the same topic takes the place of the older one.
-    const TOPICS = {failure_detected: "failure", print_paused: "failure", pause_failed: "failure", blind: "sight", seeing_again: "sight"};
+    const TOPICS = {suspicion_lasts: "failure", failure_detected: "failure", print_paused: "failure", pause_failed: "failure", blind: "sight", seeing_again: "sight", protection_changed: "sight"};
 
     // What is shown until the first status has come.
     const idle = () => ({
@@ -50,55 +50,16 @@ $(function () {
         timings_ms: {},
         incident: null,
         picture_number: 0,
-        muted: false
+        muted: false,
+        shadow: false,
+        printer_state: "",
+        layer: null,
+        votes: [],
+        rules: []
     });
 
     const percent = (fraction) => Math.min(100, Math.max(0, 100 * fraction)).toFixed(1) + "%";
     const decimal = (number) => (number === null || number === undefined ? "–" : number.toFixed(2));
-
-    const ends = () => ({
-        acted: {text: gettext("paused"), style: "label-warning"},
-        failed: {text: gettext("did not pause"), style: "label-important"},
-        false_alarm: {text: gettext("false alarm"), style: "label-success"}
-    });
-
-    // How an incident ended, from the last of the states that were noted in it.
-    const outcome = (incident) => {
-        const last = (incident.states || []).map((one) => one.state).filter((state) => state in ends()).pop();
-        if (last) return ends()[last];
-        if (incident.action === "notify") return {text: gettext("told only"), style: "label-info"};
-        return {text: gettext("pause ordered"), style: "label-warning"};
-    };
-
-    // One incident of the list; its pictures are loaded when somebody asks for them.
-    class IncidentItem {
-        constructor(incident) {
-            const frames = incident.frames || [];
-            const last = frames.length ? frames[frames.length - 1].captured_at : 0;
-            this.id = incident.id;
-            this.problem = incident.problem || "";
-            this.print = incident.print || "";
-            this.explanation = incident.explanation || "";
-            this.time = formatDate(incident.states?.[0]?.at, {seconds: true});
-            this.outcome = outcome(incident);
-            this.frames = frames.map((frame) => ({
-                url: OctoPrint.plugins.spaghetti.incidentPictureUrl(incident.id, frame.file),
-                detections: frame.detections,
-                camera: frame.camera,
-                score: frame.score || 0,
-                caption: _.sprintf(gettext("%(seconds)+.0f s, score %(score)s"), {seconds: frame.captured_at - last, score: decimal(frame.score)})
-            }));
-            this.cover = this.frames.reduce((best, frame) => (best && best.score >= frame.score ? best : frame), undefined);
-            this.open = ko.observable(false);
-            this.toggleText = ko.pureComputed(() =>
-                this.open() ? gettext("Hide the pictures") : _.sprintf(gettext("All %(count)d pictures"), {count: this.frames.length})
-            );
-        }
-
-        toggle() {
-            this.open(!this.open());
-        }
-    }
 
     function SpaghettiWatchViewModel(parameters) {
         const self = this;
@@ -113,14 +74,27 @@ $(function () {
         self.status = ko.observable(idle());
         self.tabShown = ko.observable(false);
         self.browserShown = ko.observable(true);
-        self.incidents = ko.observableArray([]);
-        self.incidentsShown = ko.observable(INCIDENTS_AT_ONCE);
-        self.incidentsProblem = ko.observable("");
         self.popups = {};
 
         self.maySee = ko.pureComputed(() => self.loginState.hasPermission(self.access.permissions.PLUGIN_SPAGHETTI_VIEW));
         self.mayAnswer = ko.pureComputed(() => self.loginState.hasPermission(self.access.permissions.PLUGIN_SPAGHETTI_CONTROL));
-        self.visible = ko.pureComputed(() => self.tabShown() && self.browserShown() && self.maySee());
+        self.mayPrint = ko.pureComputed(() => self.loginState.hasPermission(self.access.permissions.PRINT));
+        self.mayResume = ko.pureComputed(() => self.mayAnswer() && self.mayPrint());
+        self.popover = ko.observable(false);
+        self.tabSeen = ko.pureComputed(() => self.tabShown() && self.browserShown() && self.maySee());
+        self.visible = ko.pureComputed(() => self.tabSeen() || (self.popover() && self.browserShown() && self.maySee()));
+        self.mayDelete = ko.pureComputed(() => self.loginState.hasPermission(self.access.permissions.PLUGIN_SPAGHETTI_CONFIGURE));
+        self.mayConfigure = ko.pureComputed(() => self.loginState.hasPermission(self.access.permissions.SETTINGS));
+        self.webcamNamed = (name) => SpaghettiWebcams.named(self.settingsViewModel.settings, name);
+        self.history = SpaghettiHistory(self.tabSeen);
+        const usual = ko.observable(5);
+        self.whatIf = SpaghettiWhatIf(
+            ko.pureComputed({
+                read: () => ko.unwrap(self.settingsViewModel.settings?.plugins?.spaghetti?.sensitivity) ?? usual(),
+                write: (value) => (self.settingsViewModel.settings?.plugins?.spaghetti?.sensitivity || usual)(value)
+            })
+        );
+        self.incidents = SpaghettiIncidents(self.tabSeen, self.webcamNamed);
 
         // -- the lamp -----------------------------------------------------------------------------------------------
 
@@ -134,7 +108,31 @@ $(function () {
         self.lampClass = ko.pureComputed(() => "spaghetti_lamp spaghetti_is_" + self.state());
         self.lampTitle = ko.pureComputed(() => _.sprintf(gettext("Spaghetti: %(word)s. %(sentence)s"), {word: self.lamp().word, sentence: self.status().sentence}));
 
+        const popover = () => document.getElementById("spaghetti_popover");
+        const lampElement = () => document.getElementById("spaghetti_lamp");
+
+        self.togglePopover = () => (self.popover() ? self.closePopover() : self.openPopover());
+        self.openPopover = function () {
+            self.popover(true);
+            popover().focus();
+        };
+        self.closePopover = function () {
+            const inside = popover().contains(document.activeElement);
+            self.popover(false);
+            if (inside) lampElement().focus();
+        };
+        self.onPopoverKey = function (model, event) {
+            if (event.key !== "Escape") return true;
+            self.closePopover();
+            return false;
+        };
+        document.addEventListener("click", (event) => {
+            const kept = [popover(), lampElement()].some((element) => !element || element.contains(event.target));
+            if (self.popover() && !kept) self.popover(false);
+        });
+
         self.showTab = function () {
+            self.popover(false);
             $('#tabs a[href="' + TAB + '"]').tab("show");
             // In a phone's layout the tabs stand far below the fold.
             const tab = document.querySelector(TAB);
@@ -144,7 +142,6 @@ $(function () {
         // -- the tab ------------------------------------------------------------------------------------------------
 
         self.watched = ko.pureComputed(() => self.status().verdict !== "off");
-        self.webcamNamed = (name) => SpaghettiWebcams.named(self.settingsViewModel.settings, name);
         self.chosenCamera = ko.pureComputed(() => ko.unwrap(self.settingsViewModel.settings?.plugins?.spaghetti?.camera) || "");
 
         // The picture that is shown stays when the tab is left; nothing is loaded until somebody looks again.
@@ -188,12 +185,16 @@ $(function () {
             return PROTECTIONS[status.protection.level] + (status.protection.reason ? " " + status.protection.reason : "");
         });
 
+        self.score = ko.pureComputed(() => decimal(self.status().score));
+
         self.facts = ko.pureComputed(() => {
             const status = self.status();
             const times = status.timings_ms;
             const took = (step) => (step in times ? _.sprintf(gettext("%(ms).0f ms"), {ms: times[step]}) : "–");
             return [
                 {name: gettext("Score"), value: decimal(status.score)},
+                {name: gettext("Layer"), value: status.layer || "–"},
+                {name: gettext("Series that agree"), value: status.votes.length ? _.sprintf(gettext("%(yes)d of %(all)d"), {yes: status.votes.filter((vote) => vote).length, all: status.votes.length}) : "–"},
                 {name: gettext("Looked at by"), value: status.detector || "–"},
                 {name: gettext("Camera took"), value: took("capture")},
                 {name: gettext("Answer took"), value: took("look")},
@@ -207,35 +208,11 @@ $(function () {
         self.muteText = ko.pureComputed(() => (self.status().muted ? gettext("Act on this print again") : gettext("Mute for this print")));
         self.falseAlarm = () => OctoPrint.plugins.spaghetti.falseAlarm().fail(self.answerFailed);
         self.toggleMute = () => OctoPrint.plugins.spaghetti.mute(!self.status().muted).fail(self.answerFailed);
+        self.pausable = ko.pureComputed(() => self.mayPrint() && self.status().printer_state === "PRINTING");
+        self.resumable = ko.pureComputed(() => self.mayPrint() && self.status().printer_state === "PAUSED");
+        self.pause = () => OctoPrint.job.pause().fail(self.answerFailed);
+        self.resume = () => OctoPrint.job.resume().fail(self.answerFailed);
         self.answerFailed = () => new PNotify({title: gettext("That did not work"), text: gettext("OctoPrint's log says why."), type: "error"});
-
-        // -- incidents ----------------------------------------------------------------------------------------------
-
-        self.someIncidents = ko.pureComputed(() => self.incidents.slice(0, self.incidentsShown()));
-        self.moreIncidents = ko.pureComputed(() => Math.max(0, self.incidents().length - self.incidentsShown()));
-        self.moreText = ko.pureComputed(() => _.sprintf(gettext("Older ones (%(count)d)"), {count: self.moreIncidents()}));
-        self.showMore = () => self.incidentsShown(self.incidentsShown() + INCIDENTS_AT_ONCE);
-
-        self.loadIncidents = function () {
-            if (!self.visible()) return;
-            OctoPrint.plugins.spaghetti
-                .incidents()
-                .done((answer) => self.useIncidents(answer.incidents))
-                .fail(() => self.incidentsProblem(gettext("The incidents could not be loaded; OctoPrint's log says why.")));
-        };
-
-        // Pictures that were opened stay open.
-        self.useIncidents = function (incidents) {
-            const opened = new Set(self.incidents().filter((item) => item.open()).map((item) => item.id));
-            self.incidentsProblem("");
-            self.incidents(
-                incidents.map((incident) => {
-                    const item = new IncidentItem(incident);
-                    item.open(opened.has(item.id));
-                    return item;
-                })
-            );
-        };
 
         // -- pop-ups ------------------------------------------------------------------------------------------------
 
@@ -257,6 +234,7 @@ $(function () {
         self.onStartupComplete = self.onDataUpdaterReconnect = self.onUserPermissionsChanged = function () {
             self.tabShown(OctoPrint.coreui.selectedTab === TAB);
             self.refresh();
+            self.history.load();
         };
 
         self.onTabChange = (current) => self.tabShown(current === TAB);
@@ -264,17 +242,26 @@ $(function () {
 
         self.onDataUpdaterPluginMessage = function (plugin, message) {
             if (plugin !== "spaghetti") return;
-            if (message.type === "status") self.status(message.status);
+            if (message.type === "status") {
+                self.status(message.status);
+                self.history.add(message.status, message.seconds);
+            }
             if (message.type === "notice") {
                 self.tell(message);
-                self.loadIncidents();
+                self.incidents.load();
             }
         };
 
         self.status.subscribe(self.follow);
-        self.visible.subscribe(() => {
-            self.follow();
-            self.loadIncidents();
+        self.visible.subscribe(self.follow);
+        self.tabSeen.subscribe((seen) => {
+            if (!seen) {
+                self.history.forget();
+                self.incidents.rest();
+                return;
+            }
+            self.history.load();
+            self.incidents.load();
         });
     }
 
