@@ -12,8 +12,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO
+from urllib.parse import unquote
 
 from octoprint_spaghetti import __version__
+from octoprint_spaghetti.adapters.incident_state import read_state
 from octoprint_spaghetti.adapters.incidents import STATE_FILE
 from octoprint_spaghetti.adapters.trace_reader import recorded
 from octoprint_spaghetti.adapters.traces import SUFFIX
@@ -46,7 +48,8 @@ class Patient:
         values = [value for name in sorted(SECRETS) for value in _strings(getattr(self.settings, name))]
         address = self.settings.camera_url
         if address:
-            values += [address, *address.rpartition("@")[0].rpartition("//")[2].split(":")]
+            user, _, password = address.rpartition("@")[0].rpartition("//")[2].partition(":")
+            values += [address, user, password, unquote(password), address.partition("?")[2]]
         return (*values, *(secret for value in values for secret in _filed(value)), *self.more_secrets)
 
 
@@ -140,11 +143,9 @@ def _traces(data_folder: Path) -> list[Path]:
 def _newest_incident(data_folder: Path) -> dict[str, Any] | None:
     for file in _incident_states(data_folder):
         try:
-            content = json.loads(file.read_text(encoding="utf-8"))
+            return read_state(file)
         except (OSError, ValueError):
             continue
-        if isinstance(content, dict):
-            return content
     return None
 
 
@@ -152,13 +153,22 @@ def _last_print(data_folder: Path) -> dict[str, Any] | None:
     """Return how the newest recorded print was seen: its frames, gaps, highest score, and why the last gap was."""
     for file in _traces(data_folder):
         try:
-            rows = list(recorded(file).rows)
+            return _summed_up(recorded(file).rows)
         except (OSError, EvidenceError):
             continue
-        seen = [row.sighting.answer.score for row in rows if isinstance(row, Seen)]
-        gaps = [row.why for row in rows if isinstance(row, Lost)]
-        return {"frames": len(seen), "lost": len(gaps), "highest_score": max(seen, default=0.0), "why": gaps[-1] if gaps else ""}
     return None
+
+
+def _summed_up(rows: Iterable[object]) -> dict[str, Any]:
+    """Return the sums over a record, row by row: that of a print of days does not fit into the memory of a Pi."""
+    seen = lost = 0
+    highest, why = 0.0, ""
+    for row in rows:
+        if isinstance(row, Seen):
+            seen, highest = seen + 1, max(highest, row.sighting.answer.score)
+        elif isinstance(row, Lost):
+            lost, why = lost + 1, row.why
+    return {"frames": seen, "lost": lost, "highest_score": highest, "why": why}
 
 
 def _free_bytes(folder: Path) -> int | None:

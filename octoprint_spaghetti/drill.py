@@ -174,6 +174,11 @@ class _Broken(Exception):
     """A link broke in a way that is no error of a part; the last link says how."""
 
 
+def is_connected(state: str) -> bool:
+    """Return whether OctoPrint could move the printer in this state at all."""
+    return state not in ("OFFLINE", "CLOSED", "ERROR", "CLOSED_WITH_ERROR", "NONE", "UNKNOWN")
+
+
 def why_not_paused(settings: Settings, state: str) -> str:
     """Return why a failure would not be paused under these settings in this state of the printer, or an empty string."""
     if not settings.enabled:
@@ -182,6 +187,6 @@ def why_not_paused(settings: Settings, state: str) -> str:
         return "Shadow mode is on: failures are recorded and nothing is paused."
     if settings.action != "pause":
         return f"A failure only leads to: {settings.action}. Choose pause in the settings."
-    if state in ("OFFLINE", "CLOSED", "ERROR", "CLOSED_WITH_ERROR", "NONE", "UNKNOWN"):
+    if not is_connected(state):
         return "OctoPrint is not connected to the printer; connect it, or nothing can be paused."
     return ""

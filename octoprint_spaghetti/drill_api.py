@@ -13,7 +13,7 @@ from octoprint.access.permissions import Permissions
 from octoprint_spaghetti.core.quiet_hours import QuietHours
 from octoprint_spaghetti.core.settings import Settings
 from octoprint_spaghetti.core.words import Notice
-from octoprint_spaghetti.drill import DrillReport, run_drill, why_not_paused
+from octoprint_spaghetti.drill import DrillReport, is_connected, run_drill, why_not_paused
 from octoprint_spaghetti.drill_schedule import DrillSchedule
 from octoprint_spaghetti.parts import build_parts
 
@@ -56,11 +56,12 @@ class DrillApi(octoprint.plugin.BlueprintPlugin):
         return DrillSchedule(Path(self.get_plugin_data_folder()) / "drill.json", self._hold, time.time, self._logger)
 
     def hold_drill_if_due(self) -> None:
-        """Hold the drill of the schedule; called while no print runs."""
+        """Hold the drill of the schedule; called while no print runs. It waits for a printer that is switched on."""
         settings = self.current_settings()
         hours, local = QuietHours.parse(settings.quiet_hours), time.localtime()
         quiet = hours is not None and hours.cover(60 * local.tm_hour + local.tm_min)
-        if self.drills is not None and not quiet:  # its message must get through
+        connected = is_connected(str(self._printer.get_state_id()))
+        if self.drills is not None and connected and not quiet:  # its message must get through
             self.drills.hold_if_due(settings.drill_every)
 
     def _hold(self) -> DrillReport:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import logging
+import math
 import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from octoprint_spaghetti.adapters.json_file import replace_json
+from octoprint_spaghetti.adapters.json_file import read_json, replace_json
 from octoprint_spaghetti.drill import DrillReport
 
 _DAY_S = 86_400.0
@@ -28,20 +28,26 @@ class DrillSchedule:
         self._logger = logger or logging.getLogger(__name__)
         self._one_at_a_time = threading.Lock()
         self._began_at = wall()
+        self._tried_at = -math.inf  # for a drill that ends in an error and leaves no report
+        self._unsaved: dict[str, Any] | None = None  # the last report, when the disk did not take it
 
     def last(self) -> dict[str, Any] | None:
         """Return the last report, or None when there is none that can be read."""
+        if self._unsaved is not None:
+            return self._unsaved
         try:
-            content = json.loads(self._file.read_text(encoding="utf-8"))
+            content = read_json(self._file)
         except (OSError, ValueError):
             return None
-        return content if isinstance(content, dict) and isinstance(content.get("at"), (int, float)) else None
+        return content if isinstance(content, dict) and _is_time(content.get("at")) else None
 
     def hold_if_due(self, every_days: float) -> None:
         """Hold a drill when the last one, or the start, is longer ago than ``every_days``; 0 means never."""
         last = self.last()
-        since = self._began_at - (every_days - 1.0) * _DAY_S if last is None else float(last["at"])
-        if every_days > 0.0 and self._wall() >= since + every_days * _DAY_S:
+        known = last is not None and last["at"] <= self._wall()  # a report of a time to come: the clock was wrong then
+        since = float(last["at"]) if last is not None and known else self._began_at - (every_days - 1.0) * _DAY_S
+        if every_days > 0.0 and self._wall() >= max(since + every_days * _DAY_S, self._tried_at + _DAY_S):
+            self._tried_at = self._wall()
             self.hold()
 
     def hold(self) -> dict[str, Any] | None:
@@ -60,5 +66,11 @@ class DrillSchedule:
         try:
             self._file.parent.mkdir(parents=True, exist_ok=True)
             replace_json(self._file, report)
+            self._unsaved = None
         except OSError as error:
+            self._unsaved = report  # or the next drill, and its message, would be due at once
             self._logger.error("The report of the fire drill could not be saved (%s).", error.strerror)
+
+
+def _is_time(value: object) -> bool:
+    return isinstance(value, (int, float)) and abs(value) < math.inf

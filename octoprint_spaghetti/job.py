@@ -26,8 +26,8 @@ class Job:
     last picture could not be judged; ``blind`` is true once that was said; ``unchanged_since`` when the camera began to
     repeat itself. ``order`` is the pause that was ordered and is waited for; ``ours`` is true while the print stands still
     because we paused it; ``resume_wanted`` when it is to go on as soon as that pause has come through. ``coverage`` is what
-    was seen of the print up to ``counted_to`` (None while it stands still). ``forgiven`` tells that the last incident was
-    called a false alarm; ``suspicion_told_at`` when the owner was last told of a lasting suspicion.
+    was seen of the print up to ``counted_to`` (None while it stands still). ``forgiven`` tells that the last incident or
+    suspicion was called a false alarm; ``suspicion_told_at`` when the owner was last told of a lasting suspicion.
     """
 
     belief: Belief
@@ -51,6 +51,12 @@ class Job:
     forgiven: bool = False
     suspicion_told_at: float | None = None
     exhibits: tuple[Exhibit, ...] = field(default=(), repr=False)
+
+    @property
+    def is_doubtful(self) -> bool:
+        """Return whether the print may have failed, as far as is known: it alarmed, worried its owner, or was muted."""
+        told = self.incident is not None or self.suspicion_told_at is not None
+        return told or self.belief.acted_at is not None or self.belief.muted
 
 
 def bounded(exhibits: tuple[Exhibit, ...]) -> tuple[Exhibit, ...]:

@@ -18,6 +18,9 @@ from octoprint_spaghetti.core.zones import Zone
 from octoprint_spaghetti.job import Job
 from octoprint_spaghetti.ports import Incidents, Printer
 
+#: States of OctoPrint in which a job is on its way out.
+ENDING_STATES = frozenset({"FINISHING", "CANCELLING"})
+
 
 class Response:
     """Acts for the watch; every method takes the job as it is and returns it as it is then."""
@@ -52,8 +55,14 @@ class Response:
         return job
 
     def check_pause(self, job: Job, order: PauseOrder, now: float) -> Job:
-        """Order the pause again when OctoPrint did not confirm it; when that does not help, be loud."""
-        step = next_step(order, self._printer.state() == "PAUSING", now)
+        """Order the pause again when OctoPrint did not confirm it; when that does not help, be loud.
+
+        A job that is being cancelled, or finishes, needs no pause any more.
+        """
+        state = self._printer.state()
+        if state in ENDING_STATES:
+            return job
+        step = next_step(order, state == "PAUSING", now)
         if step is Step.ORDER_AGAIN:
             self._logger.warning(
                 "The printer still prints %.0f s after the pause was ordered; ordering it again.", now - order.at

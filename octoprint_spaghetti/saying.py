@@ -26,7 +26,7 @@ def sentence_of(job: Job | None, patience: Patience, enabled: bool, last_coverag
     if job.order is not None:
         return f"Pausing the print: {why}"
     if job.belief.paused:
-        by_us = job.incident is not None and job.belief.verdict is Verdict.FAILING
+        by_us = not job.forgiven and (job.ours or (job.incident is not None and job.belief.verdict is Verdict.FAILING))
         return f"The print is paused: {why}" if by_us else "The print is paused; nothing is judged meanwhile."
     if job.belief.idle:
         return f"Nothing is judged during {job.belief.idle}."

@@ -36,7 +36,7 @@ from octoprint_spaghetti.core.words import (
 from octoprint_spaghetti.core.zones import proposed
 from octoprint_spaghetti.job import Job, bounded
 from octoprint_spaghetti.ports import BaselineStore, BeliefStore, Detector, Incidents, Parts, Printer, Traces
-from octoprint_spaghetti.response import Response
+from octoprint_spaghetti.response import ENDING_STATES, Response
 from octoprint_spaghetti.saying import sentence_of, verdict_of
 
 #: While idle the printer's state is asked this often, in case an event was lost.
@@ -45,8 +45,9 @@ IDLE_POLL_S = 5.0
 BLIND_AFTER_INTERVALS, BLIND_AFTER_S = 2.0, 10.0
 #: A live camera never sends the same file twice; one that does for this long is frozen.
 FROZEN_AFTER_S = 60.0
-#: What is believed of the print is written down this often, for a restart.
-REMEMBERED_EVERY_S = 10.0
+#: What is believed of the print is written down this often, for a restart; of a calm print, which changes slowly, seldom: on
+#: ext4 the rename writes to the SD card each time.
+REMEMBERED_EVERY_S, CALM_REMEMBERED_EVERY_S = 10.0, 60.0
 
 PRINTING_STATES = frozenset({"STARTING", "PRINTING", "RESUMING"})
 STANDING_STATES = frozenset({"PAUSING", "PAUSED"})
@@ -122,7 +123,7 @@ class Watch:
             self._count()
         if self._job is None:
             self._when_idle()
-        elif self._job.order is not None:
+        elif self._job.order is not None and not self.outdated():
             self._job = self._response.check_pause(self._job, self._job.order, self._monotonic())
         self.report()
 
@@ -155,7 +156,7 @@ class Watch:
         self._panel = Panel(self._settings.policy, self._patience(), belief)
         unseen = Protection(ProtectionLevel.UNPROTECTED, now, "No picture has been looked at yet.")
         self.status = Status(protection=unseen, picture_number=self.status.picture_number)
-        self._due = now
+        self._due, self._remembered_at = now, -math.inf
         self._logger.info("Watching %r.", name)
         self._response.written(lambda: self._traces.begin(name, now, self._wall()))
         self._response.tell(self._job, NoticeKind.PRINT_STARTED, "The print is watched.")
@@ -174,7 +175,7 @@ class Watch:
         self.status = replace(self.status, coverage=summary, rules=self._panel.report())
         self._response.tell(job, NoticeKind.PRINT_ENDED, summary)
         self._job = None
-        if done and (job.incident is None or job.forgiven):
+        if done and (job.forgiven or not job.is_doubtful):
             self._learn(job)
         self._traces.end()
         self._response.written(self._beliefs.forget)
@@ -196,12 +197,15 @@ class Watch:
         elif state == "PAUSED":
             if self._job is not None and not self._job.belief.paused:
                 self.paused()
-        elif state not in STANDING_STATES and state not in ("FINISHING", "CANCELLING"):
+        elif state not in STANDING_STATES | ENDING_STATES:
             self.end()
 
     def paused(self) -> None:
-        """Note that OctoPrint has paused the job: only now is an ordered pause true."""
-        if self._job is None:
+        """Note that OctoPrint has paused the job: only now is an ordered pause true.
+
+        It is heard of twice, from the printer's state and by the event; the first of them counts.
+        """
+        if self._job is None or self._job.belief.paused:
             return
         ours = self._job.order is not None
         resume_wanted = self._job.resume_wanted
@@ -216,8 +220,8 @@ class Watch:
             self._response.tell(self._job, NoticeKind.PAUSED, f"The print was paused: {why.sentences()}", why, action="pause")
 
     def resumed(self, at: float) -> None:
-        """Note that the job goes on since ``at``."""
-        if self._job is None:
+        """Note that the job goes on since ``at``; told again, it is no news."""
+        if self._job is None or not self._job.belief.paused:
             return
         if self._job.ours and not self._job.forgiven:
             self._response.tell(self._job, NoticeKind.INCIDENT_ENDED, "The print goes on.", detail="resumed")
@@ -238,7 +242,8 @@ class Watch:
         if self._job.incident is not None:
             self._response.note(self._job.incident, "false_alarm")
             self._response.tell(self._job, NoticeKind.INCIDENT_ENDED, "It was a false alarm.", detail="false_alarm")
-            self._job = replace(self._job, forgiven=True)
+        self._job = replace(self._job, forgiven=True)
+        self._remember(self._job)
         if self._job.ours:
             self._response.resume()
 
@@ -248,10 +253,13 @@ class Watch:
             order = None if on else self._job.order
             self._job = replace(self._job, belief=judge.muted(self._job.belief, on), order=order)
             self._happened(PrintEvent.MUTED if on else PrintEvent.UNMUTED, self._monotonic())
+            self._remember(self._job)
             self._logger.info("Muted for this print." if on else "No longer muted.")
 
     def extruding(self, at: float) -> None:
-        """Note that the job began to extrude at ``at``."""
+        """Note that the job began to extrude at ``at``; it may be one that was not heard of yet."""
+        if self._job is None:
+            self._follow(self._printer.state())
         if self._job is not None:
             self._job = replace(self._job, belief=judge.extrusion_began(self._job.belief, at))
             self._happened(PrintEvent.EXTRUSION_BEGAN, at)
@@ -325,7 +333,9 @@ class Watch:
             exhibits=bounded((*job.exhibits, Exhibit(frame, answer))),
         )
         self._response.written(lambda: self._traces.add(seen))
-        self._remember(job)
+        alarmed = belief.verdict in (Verdict.SUSPECT, Verdict.FAILING)
+        if self._monotonic() - self._remembered_at >= (REMEMBERED_EVERY_S if alarmed else CALM_REMEMBERED_EVERY_S):
+            self._remember(job)
         self.picture = frame
         self.status = replace(
             self.status,
@@ -342,10 +352,8 @@ class Watch:
             self._act(job)
 
     def _remember(self, job: Job) -> None:
-        now = self._monotonic()
-        if now - self._remembered_at >= REMEMBERED_EVERY_S:
-            self._remembered_at = now
-            self._response.written(lambda: self._beliefs.save(job.file, job.belief, now, self._wall()))
+        now = self._remembered_at = self._monotonic()
+        self._response.written(lambda: self._beliefs.save(job.file, job.belief, now, self._wall()))
 
     def _is_repeated(self, job: Job, frame: Frame) -> bool:
         """Return whether the camera sent the same file again, and remember since when it does."""
@@ -391,7 +399,7 @@ class Watch:
         if job is None or job.belief.muted or not judge.is_lasting(job.belief, now, patience):
             return
         if job.suspicion_told_at is None or now >= job.suspicion_told_at + patience.cooldown:
-            self._job = replace(job, suspicion_told_at=now)
+            self._job = replace(job, suspicion_told_at=now, forgiven=False)
             why = self._explained(job)
             minutes = patience.lasting_suspicion / 60.0
             self._response.tell(
@@ -429,6 +437,7 @@ class Watch:
         zone = proposed(judge.alarmed_places(job.belief, patience))
         acting = replace(job, belief=judge.acted(job.belief, now))
         self._job = self._response.act(acting, self._action(), self._explained(job), zone, now)
+        self._remember(self._job)  # a restart during the pause that follows must not pause for the same thing again
         self.status = replace(self.status, incident=self._job.incident, incident_folder=self._response.folder)
 
     def _action(self) -> str:

@@ -40,14 +40,16 @@ class Watcher:
         self._overflowing = threading.Event()
         self._stopping = threading.Event()
         self._stepped_at = monotonic()
+        self._started = False
         self._thread = threading.Thread(target=self._run, name="spaghetti-watcher", daemon=True)
 
     @property
     def status(self) -> Status:
-        """Return the newest status, or that the thread has stood still for ``STALLED_S``: it cannot say so itself."""
+        """Return the newest status, or that the thread stands still for ``STALLED_S``, or is gone: it cannot say so itself."""
         status = self._watch.status
         silent = self._monotonic() - self._stepped_at
-        if not self._thread.is_alive() or silent < STALLED_S:
+        moves = self._thread.is_alive() and silent < STALLED_S
+        if moves or not self._started or self._stopping.is_set():
             return status
         sentence = f"The watch has not moved for {silent:.0f} s and sees nothing; restart OctoPrint."
         unprotected = Protection(ProtectionLevel.UNPROTECTED, self._stepped_at, sentence)
@@ -60,7 +62,9 @@ class Watcher:
 
     def start(self) -> None:
         """Begin to follow the printer."""
+        self._stepped_at = self._monotonic()
         self._thread.start()
+        self._started = True
 
     def stop(self) -> None:
         """End the thread; returns when it has ended, at the latest after ``STOP_S``."""
@@ -121,11 +125,15 @@ class Watcher:
                 self._step()
             except Exception:  # noqa: BLE001 - the thread's top: what nobody could name must not end the watch
                 self._logger.exception("The watch met an unexpected error and goes on.")
-                self._watch.stumbled(
-                    "The watch met an unexpected error; OctoPrint's log says which. Restart OctoPrint if it lasts."
-                )
+                self._stumble()
                 self._stopping.wait(AFTER_ERROR_S)
         self._watch.close()
+
+    def _stumble(self) -> None:
+        try:
+            self._watch.stumbled("The watch met an unexpected error; OctoPrint's log says which. Restart OctoPrint if it lasts.")
+        except Exception:  # noqa: BLE001 - still the thread's top: what broke the watch may break this too
+            self._logger.exception("The error could not be told.")
 
     def _step(self) -> None:
         """Handle one event; when there is none until the next look is due, look."""

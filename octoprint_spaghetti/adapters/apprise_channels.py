@@ -11,7 +11,8 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -119,11 +120,25 @@ class Round:
         return str(file)
 
     def _news(self, output: str) -> dict[int, str]:
-        """Return what all output so far says of channels that are open, and close them; half a line waits for its end."""
-        answers = [json.loads(line) for line in output.split("\n")[:-1]]
-        news = {answer["channel"]: answer["problem"] for answer in answers if answer["channel"] in self._open}
+        """Return what all output so far says of channels that are open, and close them."""
+        news = read_news(output, self._open)
         self._open -= set(news)
         return news
+
+
+def read_news(output: str, asked: Collection[int]) -> dict[int, str]:
+    """Return what the program's output says of the channels that were ``asked``: a problem each, empty where it went well.
+
+    Half a line waits for its end. A line that is no answer is left out: a service's library may print what it likes.
+    """
+    news: dict[int, str] = {}
+    for line in output.split("\n")[:-1]:
+        with suppress(ValueError, TypeError, KeyError, RecursionError):
+            answer = json.loads(line)
+            channel, problem = answer["channel"], answer["problem"]
+            if isinstance(channel, int) and isinstance(problem, str) and channel in asked:
+                news[channel] = problem
+    return news
 
 
 def send_now(address: str, letter: Letter) -> str:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import logging
 from pathlib import Path
 
-from octoprint_spaghetti.adapters.json_file import replace_json
+from octoprint_spaghetti.adapters.json_file import read_json, replace_json
 from octoprint_spaghetti.core.baseline import Baselines
 from octoprint_spaghetti.core.errors import EvidenceError
 
@@ -22,10 +21,10 @@ class BaselineFile:
     def load(self) -> Baselines:
         """Return what was kept; nothing is known when there is no file, or none that can be read."""
         try:
-            return Baselines.from_json(json.loads(self._file.read_text(encoding="utf-8")))
+            return Baselines.from_json(read_json(self._file))
         except FileNotFoundError:
             return Baselines()
-        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, OverflowError) as error:
             self._logger.warning("%s cannot be read (%s); what is usual is learned anew.", self._file.name, error)
             return Baselines()
 

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import logging
 from pathlib import Path
 
-from octoprint_spaghetti.adapters.json_file import replace_json
+from octoprint_spaghetti.adapters.json_file import read_json, replace_json
 from octoprint_spaghetti.core import belief_record
 from octoprint_spaghetti.core.belief import Belief
 from octoprint_spaghetti.core.errors import EvidenceError
@@ -39,16 +38,21 @@ class BeliefFile:
             ) from error
 
     def load(self, key: str, at: float, wall: float) -> Belief | None:
-        """Return what was believed of the print of file ``key``, on the clock of now, when it is younger than ``GRACE_S``."""
+        """Return what was believed of the print of file ``key``, on the clock of now, when it is younger than ``GRACE_S``.
+
+        Of a print without a file (an empty ``key``) nobody knows whether it is the same.
+        """
         try:
-            content = json.loads(self._file.read_text(encoding="utf-8"))
+            content = read_json(self._file)
             age = wall - float(content["wall"])
-            if content["key"] != key or not 0.0 <= age <= GRACE_S:
+            if not key or content["key"] != key or not 0.0 <= age <= GRACE_S:
                 return None
-            return belief_record.from_json(content["belief"], at - age - float(content["at"]))
+            belief = belief_record.from_json(content["belief"], at - age - float(content["at"]))
+            _refuse_future(belief, at)
+            return belief
         except FileNotFoundError:
             return None
-        except (OSError, ValueError, KeyError, TypeError) as error:
+        except (OSError, ValueError, KeyError, TypeError, OverflowError) as error:
             self._logger.warning("%s cannot be read (%s); the print is judged anew.", self._file.name, error)
             return None
 
@@ -58,3 +62,10 @@ class BeliefFile:
             self._file.unlink(missing_ok=True)
         except OSError as error:
             raise EvidenceError(f"{self._file} cannot be deleted ({error.strerror}); check its rights.") from error
+
+
+def _refuse_future(belief: Belief, now: float) -> None:
+    """Raise :class:`ValueError` when something is said to have happened after ``now``: all frames until then would be ignored."""
+    times = (belief.started_at, belief.extruding_at, belief.last_at, belief.suspect_since, belief.resumed_at, belief.acted_at)
+    if any(time is not None and time > now for time in (*times, *(glance.at for glance in belief.recent))):
+        raise ValueError("it is about a time to come")

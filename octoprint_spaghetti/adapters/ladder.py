@@ -51,6 +51,7 @@ class Ladder:
     def look(self, frame: Frame, roi: Box | None = None) -> Answer:
         """Return what the first of the two sees that can look; blocks for both deadlines at most.
 
+        A second look, at a region of a picture, is the first one's alone: that nobody takes it says nothing of who can look.
         Raises the :class:`DetectorError` of the one that was asked first, with the sentences of both.
         """
         server_first = protection.asks_server_first(self._footing, self._monotonic())
@@ -58,7 +59,9 @@ class Ladder:
         try:
             answer = self._ask(first, frame, roi)
         except DetectorError as error:
-            return self._ask_second(second, frame, roi, error)
+            if roi is not None:
+                raise
+            return self._ask_second(second, frame, error)
         self._looked(first)
         return answer
 
@@ -76,9 +79,9 @@ class Ladder:
             self._needed_at = self._monotonic()
         return detector.look(frame, roi)
 
-    def _ask_second(self, second: Detector, frame: Frame, roi: Box | None, problem: DetectorError) -> Answer:
+    def _ask_second(self, second: Detector, frame: Frame, problem: DetectorError) -> Answer:
         try:
-            answer = self._ask(second, frame, roi)
+            answer = self._ask(second, frame, None)
         except DetectorError as error:
             if isinstance(error, PictureRefused) and isinstance(problem, PictureRefused):
                 raise  # the picture is to blame, and nobody's footing changes

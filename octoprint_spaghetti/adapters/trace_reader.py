@@ -27,6 +27,8 @@ _UNKNOWN_SCENE = Scene(0.5, 0.5, 0.5)
 _LABEL = "spaghetti"
 #: A head is short; a file without line ends is not read whole to find out.
 _LONGEST_LINE = 100_000
+#: Thirty years: no print lasts as long, and differences of such seconds are numbers.
+_LONGEST_S = 1e9
 #: What a row that cannot be raises when it is read: wrong JSON, wrong types, missing names, numbers without end, nesting without end.
 _MALFORMED = (ValueError, TypeError, KeyError, IndexError, OverflowError, RecursionError)
 
@@ -68,7 +70,7 @@ def open_trace(file: Path) -> Trace:
         with file.open("rb") as lines:
             found = json.loads(lines.readline(_LONGEST_LINE))
         version = found["format"]
-        trace = Trace(file, version, str(found.get("print", "")), float(found.get("started_at", 0.0)))
+        trace = Trace(file, version, str(found.get("print", "")), _finite(found.get("started_at", 0.0)))
     except OSError as error:
         raise EvidenceError(f"{file} cannot be read ({error.strerror}).") from error
     except _MALFORMED as error:
@@ -93,7 +95,7 @@ class _Reader:
         if isinstance(content, list):
             self.count += 1
             return Seen(self.count, self._first_format(content) if _is_first_format(content) else self._sighting(content))
-        at = _finite(content["at"])
+        at = _second(content["at"])
         if "event" in content:
             return Told(PrintEvent(content["event"]), at)
         if "lost" in content:
@@ -109,7 +111,7 @@ class _Reader:
             self._take(changed)
         position = None if place is None else (_finite(place[0]), _finite(place[1]), float(self.said["z"] or 0.0))
         return Sighting(
-            _finite(at), self._answer(score, changed.get("boxes", ())), self.said["layer"], position, self.said["busy"]
+            _second(at), self._answer(score, changed.get("boxes", ())), self.said["layer"], position, self.said["busy"]
         )
 
     def _take(self, changed: dict[str, Any]) -> None:
@@ -126,7 +128,7 @@ class _Reader:
 
     def _first_format(self, row: list[Any]) -> Sighting:
         at, score, scene, boxes = row
-        return Sighting(_finite(at), dataclasses.replace(self._answer(score, boxes), scene=_scene(scene)))
+        return Sighting(_second(at), dataclasses.replace(self._answer(score, boxes), scene=_scene(scene)))
 
     def _answer(self, score: Any, boxes: Any) -> Answer:
         detections = tuple(Detection(Box(*corners), _share(confidence), _LABEL) for *corners, confidence in boxes)
@@ -145,6 +147,13 @@ def _share(value: Any) -> float:
     number = _finite(value)
     if not 0.0 <= number <= 1.0:
         raise ValueError(f"{number} is no share")
+    return number
+
+
+def _second(value: Any) -> float:
+    number = _finite(value)
+    if abs(number) > _LONGEST_S:
+        raise ValueError(f"{number} is no second of a print")
     return number
 
 

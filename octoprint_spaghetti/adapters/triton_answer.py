@@ -12,6 +12,10 @@ from octoprint_spaghetti.core.geometry import Box
 from octoprint_spaghetti.core.words import Answer, Detection, Heatmap, Scene
 
 CLASS_NAMES = ("spaghetti",)
+#: 24 rows of 32.
+THUMBNAIL_BYTES = 24 * 32
+#: Our models answer 20; a message of 4 MB could hold 260,000, which are 100 MB as objects.
+MOST_BOXES = 1000
 
 _FORMATS = {"FP32": ("f", 4), "INT32": ("i", 4), "UINT8": ("B", 1)}
 _EXPECTED = {
@@ -42,20 +46,22 @@ def _answer(tensors: Mapping[str, tuple[tuple[int, ...], bytes]], detector: str)
     score = _numbers(tensors, "frame_score", 1)[0]
     brightness, contrast, sharpness = (_share("scene", value) for value in _numbers(tensors, "scene", 3))
     shape, cells = tensors["heatmap"]
-    if len(shape) != 3 or shape[1] * shape[2] != len(cells):
+    if len(shape) != 3 or min(shape) < 1 or shape[1] * shape[2] != len(cells):
         raise ValueError(f"a heatmap of shape {list(shape)}")
     return Answer(
         score=_share("frame_score", score),
         detections=_detections(tensors),
         scene=Scene(brightness, contrast, sharpness),
         heatmap=Heatmap(shape[1], shape[2], cells),
-        thumbnail=tensors["thumbnail"][1],
+        thumbnail=_thumbnail(tensors["thumbnail"][1]),
         detector=detector,
     )
 
 
 def _detections(tensors: Mapping[str, tuple[tuple[int, ...], bytes]]) -> tuple[Detection, ...]:
     confidences = _numbers(tensors, "confidences")
+    if len(confidences) > MOST_BOXES:
+        raise ValueError(f"{len(confidences)} boxes")
     classes = _numbers(tensors, "classes", len(confidences))
     corners = _numbers(tensors, "boxes", 4 * len(confidences))
     return tuple(
@@ -63,6 +69,12 @@ def _detections(tensors: Mapping[str, tuple[tuple[int, ...], bytes]]) -> tuple[D
         for row, confidence in enumerate(confidences)
         if confidence > 0.0
     )
+
+
+def _thumbnail(luma: bytes) -> bytes:
+    if len(luma) != THUMBNAIL_BYTES:
+        raise ValueError(f"a thumbnail of {len(luma)} bytes instead of {THUMBNAIL_BYTES}")
+    return luma
 
 
 def _label(index: int) -> str:

@@ -17,6 +17,8 @@ MOST_LAYERS, MOST_FILES = 2000, 200
 _PRINTER_MEMORY_H = 20.0
 #: A file's layer moves by this much towards what the newest good print showed there.
 _NEWEST_SHARE = 0.5
+#: A layer that scores less changes no decision, and most do: without them a good file is a line on the disk, or none.
+_WORTH_KEEPING = 0.01
 
 
 @dataclass(frozen=True)
@@ -52,16 +54,20 @@ class Baselines:
     files: tuple[tuple[str, tuple[tuple[int, float], ...]], ...] = ()
 
     def background(self, file: str) -> Background:
-        """Return what is usual for a print of ``file``, named by whatever tells one version of it from another."""
-        return Background(self.printer, dict(self.files).get(file, ()))
+        """Return what is usual for a print of ``file``, named by whatever tells one version of it from another.
+
+        Prints without a file (an empty name) have nothing in common but the printer.
+        """
+        return Background(self.printer, dict(self.files).get(file, ()) if file else ())
 
     def learn(self, file: str, profile: Profile, hours: float) -> Baselines:
         """Return the baselines after a good print of ``hours``."""
         weight = hours / (min(self.hours, _PRINTER_MEMORY_H) + hours) if hours > 0.0 else 0.0
         known = dict(self.files)
         layers = {**dict(known.pop(file, ())), **_blended(dict(dict(self.files).get(file, ())), profile.means())}
-        if layers:
-            known[file] = tuple(sorted((layer, round(score, 3)) for layer, score in layers.items()))
+        worth = tuple(sorted((layer, round(score, 3)) for layer, score in layers.items() if score >= _WORTH_KEEPING))
+        if file and worth:
+            known[file] = worth
         return replace(
             self,
             printer=self.printer + weight * (profile.mean - self.printer),
@@ -79,7 +85,7 @@ class Baselines:
 
     @classmethod
     def from_json(cls, content: Mapping[str, Any]) -> Baselines:
-        """Build the baselines from what was stored. Raises :class:`ValueError`, :class:`KeyError` or :class:`TypeError`."""
+        """Build the baselines from what was stored. Raises what numbers and mappings raise: ``BaselineFile``."""
         files = tuple(
             (str(name), tuple((int(layer), _share(score)) for layer, score in layers))
             for name, layers in content["files"].items()

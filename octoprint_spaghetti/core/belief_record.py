@@ -28,7 +28,7 @@ def as_json(belief: Belief) -> dict[str, Any]:
 def from_json(content: Mapping[str, Any], shift: float) -> Belief:
     """Return the belief with all its times ``shift`` seconds later: each start has a clock of its own.
 
-    Raises :class:`ValueError`, :class:`KeyError` or :class:`TypeError` for what is no belief.
+    Raises :class:`ValueError`, :class:`KeyError`, :class:`TypeError` or :class:`OverflowError` for what is no belief.
     """
 
     def moved(value: Any) -> float:

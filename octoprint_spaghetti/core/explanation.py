@@ -113,7 +113,7 @@ def explain(belief: Belief, patience: Patience) -> Explanation:
     return Explanation(
         verdict=belief.verdict,
         frames=tuple((glance.at, glance.score) for glance in belief.recent),
-        window=patience.window,
+        window=max(patience.window, at - belief.recent[0].at) if belief.recent else patience.window,
         hits=len(found),
         place=found[-1].places[0] if found and found[-1].places else None,
         same_place=judge.same_place(belief, patience),

@@ -21,6 +21,8 @@ from octoprint_spaghetti.core.zones import ignored_by, without
 _MOST_PLACES = 5
 #: What a box is measured against at least when its growth is computed: 2 % of the picture, about the smallest that is seen.
 _SMALLEST_AREA = 0.02
+#: A gap between frames widens the window by this at most, seconds: a slower chain than that is no watch, but an outage.
+_LONGEST_GAP = 60.0
 #: Boxes that grow by this share within the window are no lattice: a suspicion of them never becomes usual.
 _GROWING = 0.3
 
@@ -105,7 +107,7 @@ def failing_level(belief: Belief, at: float, patience: Patience) -> float:
     """Return the evidence above which the print is failing, raised in the first layers and for a while after a resume."""
     bar = patience.first_layer_bar if in_first_layers(belief, patience) else 1.0
     if belief.resumed_at is not None:
-        bar *= 1.0 + (patience.resume_bar - 1.0) * math.exp(-(at - belief.resumed_at) / patience.resume_decay)
+        bar *= 1.0 + (patience.resume_bar - 1.0) * math.exp(-max(0.0, at - belief.resumed_at) / patience.resume_decay)
     return max(patience.failing_at, min(patience.failing_at * bar, patience.highest_bar))
 
 
@@ -187,14 +189,14 @@ def _judged(belief: Belief, sighting: Sighting, patience: Patience) -> Belief:
     score = _lifted(_beyond_usual(belief, answer.score, patience), belief, patience)
     step = _step(belief, at, patience)
     evidence = belief.evidence + _weight(step, patience.time_constant) * (score - belief.evidence)
-    recent = (*_newer(belief.recent, at - patience.window), Glance(at, score, _places(answer, patience)))
+    recent = (*_newer(belief.recent, at - _window(belief, at, patience)), Glance(at, score, _places(answer, patience)))
+    seen = replace(belief, last_at=at, evidence=evidence, recent=recent)
     if evidence < patience.suspect_at:
-        usual = belief.usual + _weight(step, patience.calm_time) * (answer.score - belief.usual)
-        return replace(
-            belief, last_at=at, evidence=evidence, recent=recent, suspect_since=None, usual=usual, verdict=Verdict.WATCHING
-        )
+        calm = replace(seen, suspect_since=None, verdict=Verdict.WATCHING)
+        most = max(patience.lasting_usual, belief.background.printer)  # or a score that climbs slowly would raise its own bar
+        return _used_to(calm, min(answer.score, most), _weight(step, patience.calm_time))
     since = at if belief.suspect_since is None else belief.suspect_since
-    seen = replace(belief, last_at=at, evidence=evidence, recent=recent, suspect_since=since, verdict=Verdict.SUSPECT)
+    seen = replace(seen, suspect_since=since, verdict=Verdict.SUSPECT)
     if _sustained(seen, at, patience):
         return replace(seen, verdict=Verdict.FAILING)
     if is_lasting(seen, at, patience) and growth(seen, patience) < _GROWING:
@@ -235,6 +237,12 @@ def _lifted(score: float, belief: Belief, patience: Patience) -> float:
 def _newer(recent: tuple[Glance, ...], than: float) -> tuple[Glance, ...]:
     first = next((number for number, glance in enumerate(recent) if glance.at > than), len(recent))
     return recent[first:]
+
+
+def _window(belief: Belief, at: float, patience: Patience) -> float:
+    """Return how far back frames count: where camera or detector are slow, far enough for as many as a failure needs."""
+    gap = min(at - belief.last_at, _LONGEST_GAP) if belief.last_at is not None else 0.0
+    return max(patience.window, (patience.distinct_frames + 1) * gap) if gap > patience.longest_step else patience.window
 
 
 def _step(belief: Belief, at: float, patience: Patience) -> float:

@@ -47,7 +47,7 @@ class Number:
             raise SettingRefused(name, problem)
         try:
             number = float(value)
-        except ValueError:
+        except (ValueError, OverflowError):
             raise SettingRefused(name, f"{problem}, not {shown(value)}") from None
         if not math.isfinite(number) or not self.low <= number <= self.high:
             raise SettingRefused(name, f"{problem}, not {shown(value)}")
@@ -197,7 +197,7 @@ class Zones:
             if len(corners) > MOST_CORNERS:
                 raise ValueError(f"a zone has at most {MOST_CORNERS} corners")
             return Zone(corners)
-        except (TypeError, ValueError) as error:
+        except (TypeError, ValueError, OverflowError) as error:
             raise SettingRefused(
                 name, f"{name}: {shown(value)} is no list of corners such as [[0, 0], [1, 0], [1, 1]] ({error})"
             ) from None

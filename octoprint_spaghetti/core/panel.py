@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from octoprint_spaghetti.core import judge
@@ -9,7 +10,7 @@ from octoprint_spaghetti.core.belief import Belief
 from octoprint_spaghetti.core.patience import Patience
 from octoprint_spaghetti.core.policies import Opinion, PrintEvent, SpaghettiPolicy, rules
 from octoprint_spaghetti.core.shadow import Shadow
-from octoprint_spaghetti.core.words import Sighting
+from octoprint_spaghetti.core.words import Sighting, Verdict
 
 
 class Panel:
@@ -35,8 +36,11 @@ class Panel:
     def see(self, sighting: Sighting, belief: Belief, patience: Patience) -> Opinion:
         """Show a frame to all of them, and return what the one that decides thinks; ``belief`` is the judge's after the frame."""
         self._shadow.see(sighting)
-        if self._rule is not None and not belief.unfit:
-            return self._rule.see(sighting)
+        if self._rule is not None and not (belief.unfit or belief.idle):
+            opinion = self._rule.see(sighting)
+            # It acts once in a print. Whether it has, and whether it is muted, the belief knows for longer than the rule.
+            free = belief.acted_at is None and not belief.muted
+            return replace(opinion, act=opinion.verdict is Verdict.FAILING and free)
         level = judge.failing_level(belief, sighting.at, patience)
         act = self._rule is None and judge.may_act(belief, sighting.at, patience)
         return Opinion(belief.verdict, belief.evidence, patience.suspect_at, level, act)

@@ -17,13 +17,15 @@ _ROOM, _LEAST_SIDE = 1.6, 0.4
 _MOST_SIDE = 0.8
 #: The network sees 416 x 416 pixels; a region with fewer would only be blown up.
 _LEAST_PIXELS = 0.8 * 416 * 416
+#: A first look as sure as this stands: the second is for what is uncertain, and must not talk a certain failure down.
+_CERTAIN = 0.85
 #: Of a box: what the enlarged look has to say of it counts instead of the first.
 _INSIDE = 0.5
 
 
 def region(answer: Answer, size_wh: tuple[int, int] | None) -> Box | None:
     """Return where to look again in a picture of ``size_wh`` pixels, or None where it would show nothing new."""
-    if not answer.detections or size_wh is None:
+    if not answer.detections or size_wh is None or answer.score >= _CERTAIN:
         return None
     box = answer.detections[0].box
     left, right = _widened(box.left, box.right)

@@ -8,7 +8,9 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-_WORD = re.compile(r"([XYZEP])\s*([-+]?\d*\.?\d+)")
+_WORD = re.compile(r"([XYZE])\s*([-+]?[0-9]*\.?[0-9]+)")
+#: In mm, 1,000 km: more than is extruded in any print, and sums of it stay numbers.
+_FARTHEST = 1e9
 _MOVES = frozenset({"G0", "G1", "G2", "G3"})
 #: Commands that keep the printer from printing until the next extruding move.
 _BUSY = {
@@ -42,7 +44,7 @@ class Tool:
 class Toolhead:
     """Follows the lines of one job; :meth:`follow` belongs to the thread that sends them, ``tool`` may be read by any."""
 
-    __slots__ = ("_absolute", "_absolute_e", "_at", "_extruded", "_layer", "_layer_z", "tool")
+    __slots__ = ("_absolute", "_absolute_e", "_at", "_extruded", "_layer", "_layer_z", "_seen", "tool")
 
     def __init__(self) -> None:
         """Know nothing yet; printers start in absolute coordinates."""
@@ -52,14 +54,26 @@ class Toolhead:
         self._absolute = self._absolute_e = True
         self._layer = 0
         self._layer_z = 0.0
+        self._seen = True
 
-    def restart(self) -> None:
-        """Count layers from 1 again: another job begins. Where the tool is, and how it counts, goes on."""
-        self._layer, self._layer_z = 0, 0.0
-        self.tool = Tool(self.tool.position, None, self.tool.busy)
+    def restart(self, *, seen: bool = True) -> None:
+        """Count layers from 1 again: another job begins. Where the tool is, and how it counts, goes on.
+
+        Of a job whose lines are not ``seen`` nothing is known until the next one: no extrusion would end what the last line
+        that was sent, a G28 before the print, keeps the printer busy with.
+        """
+        self._layer, self._layer_z, self._seen = 0, 0.0, seen
+        self.tool = Tool(self.tool.position, None, self.tool.busy) if seen else Tool()
 
     def follow(self, command: str, gcode: str | None) -> bool:
         """Take a line that was sent, and its code such as ``G1``; return whether it extrudes while moving."""
+        extrudes = self._followed(command, gcode)
+        if self._seen:
+            return extrudes
+        self.tool = Tool()
+        return False
+
+    def _followed(self, command: str, gcode: str | None) -> bool:
         if gcode in _MOVES:
             return self._move(command)
         if gcode in _BUSY:
@@ -73,11 +87,10 @@ class Toolhead:
         return False
 
     def _move(self, command: str) -> bool:
-        words = dict(_WORD.findall(command))
+        words = _numbers(command)
         for axis in ("X", "Y", "Z"):
             if axis in words:
-                value = float(words[axis])
-                self._at[axis] = value if self._absolute else self._at[axis] + value
+                self._at[axis] = words[axis] if self._absolute else self._at[axis] + words[axis]
         extrudes = self._extrude(words) and ("X" in words or "Y" in words)
         if extrudes and (not self._layer or self._at["Z"] > self._layer_z + _THINNEST_LAYER):
             self._layer += 1
@@ -86,17 +99,23 @@ class Toolhead:
         self.tool = Tool(position, self._layer or None, "" if extrudes else self.tool.busy)
         return extrudes
 
-    def _extrude(self, words: dict[str, str]) -> bool:
+    def _extrude(self, words: dict[str, float]) -> bool:
         if "E" not in words:
             return False
-        value = float(words["E"])
+        value = words["E"]
         pushed = value - self._extruded if self._absolute_e else value
         self._extruded = value if self._absolute_e else self._extruded + value
         return pushed > 0.0
 
     def _set(self, command: str) -> None:
-        for axis, value in _WORD.findall(command):
+        for axis, value in _numbers(command).items():
             if axis == "E":
-                self._extruded = float(value)
-            elif axis in self._at:
-                self._at[axis] = float(value)
+                self._extruded = value
+            else:
+                self._at[axis] = value
+
+
+def _numbers(command: str) -> dict[str, float]:
+    """Return the numbers of a line by axis, in mm; one that no printer can mean is left out."""
+    found = ((axis, float(number)) for axis, number in _WORD.findall(command))
+    return {axis: number for axis, number in found if abs(number) <= _FARTHEST}

@@ -104,3 +104,18 @@ def test_what_is_no_baseline_is_refused(content: dict[str, object]) -> None:
     """A file that was tampered with raises one of three errors that its reader knows."""
     with pytest.raises((KeyError, ValueError, TypeError)):
         Baselines.from_json(content)
+
+
+def test_prints_without_a_file_share_no_layers() -> None:
+    """A job whose file is not known says nothing of the layers of the next one."""
+    known = Baselines().learn("", good_print(0.85, range(30, 50)), hours=0.0)
+    assert known.background("") == Background()
+
+
+def test_layers_in_which_nothing_was_seen_are_not_kept() -> None:
+    """A good file of 500 layers takes no room on the disk; what was once usual there comes down and goes."""
+    assert Baselines().learn("vase", good_print(0.001, range(1, 500)), hours=1.0).files == ()
+    known = Baselines().learn("lattice", good_print(0.5, range(1, 3)), hours=1.0)
+    for _ in range(8):
+        known = known.learn("lattice", good_print(0.0, range(1, 3)), hours=1.0)
+    assert known.files == ()

@@ -105,9 +105,9 @@ def test_a_tangle_that_grows_stays_in_its_place() -> None:
     assert failed_after == seconds_to_failing([0.0] + [0.95] * 60, 2.0)
 
 
-def test_few_distinct_frames_never_fail_a_print() -> None:
-    """Evidence alone does not do it: one frame every 30 s gives fewer frames a minute than are asked for."""
-    assert seconds_to_failing([0.95] * 100, 30.0) is None
+def test_evidence_without_enough_distinct_frames_fails_no_print() -> None:
+    """One frame every 30 s is certain after two, and waited for until there are as many as are asked for."""
+    assert seconds_to_failing([0.95] * 100, 30.0) == (PATIENCE.distinct_frames - 1) * 30.0
 
 
 @pytest.mark.parametrize(
@@ -280,3 +280,9 @@ def test_the_belief_of_a_day_long_print_stays_small() -> None:
     """Only the window is remembered, however long the print."""
     belief = watch(printing(), [0.1] * 86_400, FIRST_JUDGED, 1.0)
     assert len(belief.recent) <= PATIENCE.window + 1
+
+
+def test_what_slowly_gets_clearer_never_becomes_usual() -> None:
+    """A score that climbs to 0.85 over six hours, never fast enough to be suspect, is seen all the same."""
+    scores = [0.85 * number / 4320 for number in range(4320)]
+    assert watch(printing(), scores, FIRST_JUDGED, 5.0).verdict is Verdict.FAILING

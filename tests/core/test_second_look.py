@@ -35,6 +35,11 @@ def test_no_second_look_where_nothing_is_to_be_gained(box: Box | None, size: tup
     assert region(answer(0.4, box=box), size) is None
 
 
+def test_a_certain_first_look_stands() -> None:
+    """What is plain to see is not looked at again: a second look that misses it would halve the evidence."""
+    assert region(answer(0.9, box=SMALL), (1280, 720)) is None
+
+
 @given(st.floats(0.0, 0.95), st.floats(0.0, 0.95), st.floats(0.01, 0.05))
 def test_the_region_always_lies_in_the_picture(left: float, top: float, side: float) -> None:
     """Also for a box in the corner: building a box outside the picture would raise."""

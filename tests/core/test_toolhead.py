@@ -73,3 +73,17 @@ def test_another_job_counts_its_layers_from_one() -> None:
     head.follow("G1 Z0.2", "G1")
     head.follow("G1 X20 E0.5", "G1")
     assert head.tool.layer == 1
+
+
+def test_a_job_whose_lines_are_not_seen_is_not_busy() -> None:
+    """A print from the printer's own card sends no lines: homing it before must not stand for the whole print."""
+    head = Toolhead()
+    head.follow("G1 X10 E1", "G1")
+    head.follow("G28", "G28")
+    head.restart(seen=False)
+    assert head.tool == Tool()
+    assert not head.follow("M109 S210", "M109")
+    assert head.tool.busy == ""
+    head.restart()
+    head.follow("M109 S210", "M109")
+    assert head.tool.busy == "heating"

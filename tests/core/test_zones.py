@@ -106,3 +106,10 @@ def test_a_proposed_zone_holds_all_that_was_seen(seen: list[Box]) -> None:
 def test_without_boxes_nothing_is_proposed() -> None:
     """A server that only scores gives no place to ignore."""
     assert proposed([]) is None
+
+
+def test_zones_that_overlap_do_not_count_twice() -> None:
+    """Two zones over the same third of a box cover a third of it: what lies outside still counts."""
+    zone = rectangle(Box(0.0, 0.0, 0.46, 1.0))
+    again = rectangle(Box(0.0, 0.05, 0.46, 1.0))
+    assert not ignored_by((zone, again), Box(0.4, 0.4, 0.6, 0.6), 0.5)

@@ -66,6 +66,13 @@ def test_a_belief_about_something_else_is_not_taken(tmp_path: Path, key: str, wa
     assert file.load(key, at=7.0, wall=wall) is None
 
 
+def test_a_print_without_a_file_has_no_past(tmp_path: Path) -> None:
+    """Two jobs whose file nobody knows are not the same job."""
+    file = BeliefFile(tmp_path / "belief.json")
+    file.save("", suspected(), at=125.0, wall=5000.0)
+    assert file.load("", at=7.0, wall=5010.0) is None
+
+
 def test_a_file_cut_off_anywhere_is_no_belief_and_no_error(tmp_path: Path) -> None:
     """Whatever a crash leaves behind, the print is judged anew."""
     path = tmp_path / "belief.json"

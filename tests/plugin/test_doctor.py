@@ -35,11 +35,13 @@ def patient(tmp_path: Path) -> Patient:
     traces.end()
     incident = folder / "incidents" / "20270115T080000Z-000"
     incident.mkdir(parents=True)
-    state = {"id": incident.name, "explanation": "Spaghetti in 30 of 30 pictures.", "states": [{"state": "acted", "at": 1.0}]}
+    why, states = "Spaghetti in 30 of 30 pictures.", [{"state": "acted", "at": 1.0}]
+    state = {"id": incident.name, "explanation": why, "states": states, "frames": []}
     (incident / "state.json").write_text(json.dumps(state))
     log = tmp_path / "octoprint.log"
     log.write_text(
-        f"Bearer token-hunter2\nconnected with mqtt-hunter5\n{SECRETS[1]}\nfiled-hunter6 octo-hunter7\ncamera hunter8-cam\nall else is well\n"
+        f"Bearer token-hunter2\nconnected with mqtt-hunter5\n{SECRETS[1]}\nfiled-hunter6 octo-hunter7\n"
+        "camera hunter8-cam\nall else is well\n"
     )
     settings = Settings(
         camera_url="rtsp://me:hunter8-cam@192.0.2.9/live?key=hunter9",
@@ -131,3 +133,10 @@ def test_the_doctor_speaks_json(tmp_path: Path) -> None:
     result = CliRunner().invoke(main, ["doctor", "--basedir", str(tmp_path), "--json"])
     assert {found["well"] for found in json.loads(result.output)["findings"]} <= {True, False, None}
     assert result.exit_code == 0
+
+
+def test_a_camera_password_is_known_in_every_form(tmp_path: Path) -> None:
+    """As it stands in the address, as a camera's driver decodes it, and as a part of what is asked for."""
+    address = "rtsp://me:pa%3Ass%40word@192.0.2.9/live?key=hunter9"
+    secrets = Patient(Settings(camera_url=address), tmp_path).secrets()
+    assert {address, "pa%3Ass%40word", "pa:ss@word", "key=hunter9"} <= set(secrets)

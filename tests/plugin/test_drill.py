@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -180,3 +181,35 @@ def test_only_one_drill_is_held_at_a_time(tmp_path: Path) -> None:
     calendar.schedule = DrillSchedule(tmp_path / "drill.json", lambda: calendar.hold(), lambda: 0.0)
     assert calendar.schedule.hold() is not None
     assert inner == [None]
+
+
+def test_a_report_that_cannot_be_saved_is_not_a_drill_every_few_seconds(tmp_path: Path) -> None:
+    """With a disk that is full or read-only the week is remembered all the same: every drill rings on somebody's phone."""
+    (tmp_path / "file").write_text("no folder")
+    calendar = Calendar(tmp_path / "file")
+    assert calendar.days(14, 7.0) == 2
+    assert calendar.schedule.last() is not None
+
+
+def test_a_drill_that_ends_in_an_error_is_not_tried_every_few_seconds(tmp_path: Path) -> None:
+    """What nobody could name is in the log once a day, not twelve times a minute."""
+    calendar = Calendar(tmp_path)
+    tried: list[float] = []
+
+    def fail() -> DrillReport:
+        tried.append(calendar.now)
+        raise RuntimeError("a bug")
+
+    calendar.schedule._hold = fail
+    for _ in range(3 * 24):
+        calendar.now += DAY / 24
+        with contextlib.suppress(RuntimeError):
+            calendar.schedule.hold_if_due(7.0)
+    assert len(tried) == 3
+
+
+def test_a_clock_that_went_ahead_does_not_end_the_drills(tmp_path: Path) -> None:
+    """A report from the future, of a computer without a clock of its own, does not count."""
+    ahead = Calendar(tmp_path, now=4_000_000_000.0)
+    ahead.schedule.hold()
+    assert Calendar(tmp_path).days(7, 7.0) == 1

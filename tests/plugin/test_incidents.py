@@ -76,3 +76,11 @@ def test_no_other_file_can_be_fetched_as_a_picture(tmp_path: Path, name: str) ->
         incidents.picture("a", name)
     with pytest.raises(EvidenceError, match="no incident"):
         incidents.picture("../a", "001.jpg")
+
+
+def test_the_newest_incident_is_kept_whatever_the_clock_says(tmp_path: Path) -> None:
+    """A computer that woke up in the wrong year does not delete the evidence that it has just written."""
+    incidents = IncidentFolder(tmp_path, 2)
+    for name in ("20300101T000000Z", "20300102T000000Z", "19700101T000000Z"):
+        incidents.open(incident(name))
+    assert incidents.ids() == ["20300102T000000Z", "19700101T000000Z"]

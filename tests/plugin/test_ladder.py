@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from octoprint_spaghetti.adapters.ladder import AbsentDetector, Ladder
-from octoprint_spaghetti.core.errors import DetectorMissing, LocalCrashed, PictureRefused, ServerUnreachable
+from octoprint_spaghetti.core.errors import DetectorMissing, LocalBusy, LocalCrashed, PictureRefused, ServerUnreachable
+from octoprint_spaghetti.core.geometry import Box
 from octoprint_spaghetti.core.words import Frame, ProtectionLevel
 from octoprint_spaghetti.testing import FakeClock, FakeDetector
 
@@ -131,3 +132,15 @@ def test_both_are_closed(bench: Bench) -> None:
     """At the end of a print nothing is left of either."""
     bench.ladder.close()
     assert (bench.server.closed, bench.here.closed) == (1, 1)
+
+
+def test_a_second_look_that_nobody_takes_changes_no_level(bench: Bench) -> None:
+    """This computer rests after the first look, and the server is away: the picture was looked at all the same."""
+    bench.server.trouble = GONE
+    bench.looks(3)
+    bench.here.trouble = LocalBusy("The detector on this computer rests.")
+    asked = len(bench.server.looked)
+    with pytest.raises(LocalBusy):
+        bench.ladder.look(Frame(b"", bench.clock(), "test"), Box(0.0, 0.0, 0.5, 0.5))
+    assert bench.ladder.level is ProtectionLevel.LOCAL
+    assert len(bench.server.looked) == asked

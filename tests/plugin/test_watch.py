@@ -527,3 +527,82 @@ def test_the_status_is_plain_json(bench: Bench) -> None:
     assert status["protection"]["level"] == "remote"
     assert status["printer_state"] == "PRINTING"
     assert set(status["timings_ms"]) == {"capture", "look"}
+
+
+def test_a_pause_that_is_heard_of_twice_is_one_pause(bench: Bench) -> None:
+    """The state is asked before the event arrives: the pause stays ours, so a false alarm still undoes it."""
+    bench.print()
+    bench.run(60.0)
+    bench.detector.score = 0.95
+    bench.run(50.0)
+    bench.printer.printer_state = "PAUSED"
+    bench.run(5.0)
+    bench.watch.paused()
+    assert bench.kinds() == [NoticeKind.FAILURE, NoticeKind.PAUSED]
+    bench.watch.false_alarm()
+    assert bench.printer.resumes == 1
+
+
+def test_a_resume_that_is_heard_of_twice_is_one_resume(bench: Bench) -> None:
+    """The event that comes after the state has told it changes nothing, in the trace neither."""
+    test_a_pause_that_is_heard_of_twice_is_one_pause(bench)
+    bench.printer.printer_state = "PRINTING"
+    bench.run(5.0)
+    events = list(bench.traces.events)
+    bench.watch.resumed(bench.clock())
+    assert bench.traces.events == events
+
+
+def test_a_pause_is_not_ordered_again_before_the_news_are_heard(bench: Bench) -> None:
+    """The failing job may have ended, and the one that prints now may be another: the order is not repeated to that one."""
+    bench.print()
+    bench.run(60.0)
+    bench.detector.score = 0.95
+    bench.run(50.0)
+    bench.watch.outdated = lambda: True
+    bench.run(5 * PATIENCE_S)
+    assert bench.printer.pauses == 1
+    assert NoticeKind.PAUSE_FAILED not in bench.kinds()
+
+
+@pytest.mark.parametrize("state", ["CANCELLING", "FINISHING"])
+def test_a_pause_is_not_ordered_again_while_the_job_ends(bench: Bench, state: str) -> None:
+    """Who has cancelled the failing print is not told that it did not pause."""
+    bench.print()
+    bench.run(60.0)
+    bench.detector.score = 0.95
+    bench.run(50.0)
+    bench.printer.printer_state = state
+    bench.run(5 * PATIENCE_S)
+    assert bench.printer.pauses == 1
+    assert NoticeKind.PAUSE_FAILED not in bench.kinds()
+
+
+def test_extrusion_tells_of_a_job_that_nobody_told_of(bench: Bench) -> None:
+    """Switched on in mid-print, the first extruding move is heard before the state was asked: warm-up ends by it all the same."""
+    bench.printer.printer_state = "PRINTING"
+    bench.watch.extruding(bench.clock())
+    bench.run(30.0)
+    assert bench.watch.status.verdict is Verdict.WATCHING
+
+
+@pytest.mark.parametrize("word", ["acted", "mute", "false alarm"])
+def test_what_a_restart_must_not_forget_is_written_at_once(bench: Bench, word: str) -> None:
+    """After a pause no picture is judged any more, so the cooldown, a mute and a false alarm are kept when they happen."""
+    bench.print()
+    bench.run(60.0)
+    bench.detector.score = 0.95
+    while not bench.printer.pauses and bench.clock() < 1200.0:
+        bench.run(0.5)
+    assert bench.printer.pauses == 1
+    bench.printer.printer_state = "PAUSED"
+    bench.watch.paused()
+    if word == "mute":
+        bench.watch.mute(True)
+    elif word == "false alarm":
+        bench.watch.false_alarm()
+    kept = bench.beliefs.kept
+    assert kept is not None
+    assert kept.acted_at is not None
+    assert kept.muted is (word == "mute")
+    assert (kept.evidence == 0.0) is (word == "false alarm")

@@ -258,3 +258,108 @@ def test_the_cost_of_the_print_is_in_the_status() -> None:
     budget = bench.watch.status.budget
     assert budget["frames"] == bench.watch.status.answers
     assert budget["per_hour"]["frames"] == 720
+
+
+def obico_an_hour_in(bench: Bench) -> None:
+    """Let an hour pass under Obico's rule, so that it has learned what is usual."""
+    boxed(bench)
+    bench.print()
+    bench.run(3600.0)
+
+
+@pytest.mark.parametrize("meanwhile", ["nothing", "new settings"])
+def test_a_mute_holds_for_obicos_rule_too(meanwhile: str) -> None:
+    """Muted, a print goes on whoever decides, and saving settings does not unmute it."""
+    bench = Bench(replace(SETTINGS, policy="obico", second_look=False))
+    obico_an_hour_in(bench)
+    bench.watch.mute(True)
+    if meanwhile == "new settings":
+        bench.watch.configure(replace(SETTINGS, policy="obico", second_look=False))
+        bench.run(3600.0)
+    bench.detector.score = 0.95
+    bench.run(300.0)
+    assert bench.printer.pauses == 0
+
+
+def test_obicos_rule_acts_once_in_a_print_whatever_is_saved() -> None:
+    """Resumed by its owner, a print is not paused again because some setting was saved."""
+    bench = Bench(replace(SETTINGS, policy="obico", second_look=False))
+    obico_an_hour_in(bench)
+    bench.detector.score = 0.95
+    bench.run(40.0)
+    assert bench.printer.pauses == 1
+    bench.printer.printer_state = "PAUSED"
+    bench.watch.paused()
+    bench.watch.report()
+    assert "Spaghetti in" in bench.watch.status.sentence
+    bench.watch.configure(replace(SETTINGS, policy="obico", second_look=False, interval=4.0))
+    bench.printer.printer_state = "PRINTING"
+    bench.watch.resumed(bench.clock())
+    bench.detector.score = 0.0
+    bench.run(3600.0)
+    bench.detector.score = 0.95
+    bench.run(300.0)
+    assert bench.printer.pauses == 1
+
+
+def test_obicos_rule_waits_for_the_news_and_then_acts() -> None:
+    """An event that waits at the very frame on which it asks for the pause does not use the pause up."""
+    bench = Bench(replace(SETTINGS, policy="obico", second_look=False))
+    obico_an_hour_in(bench)
+    bench.watch.outdated = lambda: True
+    bench.detector.score = 0.95
+    bench.run(60.0)
+    bench.watch.outdated = lambda: False
+    bench.run(10.0)
+    assert bench.printer.pauses == 1
+
+
+def test_obicos_rule_does_not_judge_a_filament_change() -> None:
+    """What is said to be judged by nobody is judged by nobody."""
+    bench = Bench(replace(SETTINGS, policy="obico", second_look=False))
+    obico_an_hour_in(bench)
+    bench.printer.at = Tool((0.0, 0.0, 5.0), 25, "filament change")
+    bench.detector.score = 0.95
+    bench.run(300.0)
+    assert bench.printer.pauses == 0
+
+
+@pytest.mark.parametrize("look_s", [8.0, 13.0, 20.0, 30.0])
+def test_a_slow_chain_still_pauses(look_s: float) -> None:
+    """Pictures that take long to come or to be looked at delay the pause; they do not do away with it."""
+    bench = Bench()
+
+    class Slow(FakeDetector):
+        def look(self, frame: Frame, roi: Box | None = None) -> Answer:
+            bench.clock.forward(look_s)
+            return super().look(frame, roi)
+
+    bench.detector = Slow()
+    failing(bench, 300.0)
+    assert bench.printer.pauses >= 1
+
+
+@pytest.mark.parametrize("how", ["muted", "suspect for long"])
+def test_a_doubtful_print_teaches_nothing(how: str) -> None:
+    """A print that was muted, or whose owner was asked to look and said nothing, is not known to be good."""
+    bench = Bench()
+    bench.printer.at = Tool((0.0, 0.0, 5.0), 25)
+    bench.print()
+    if how == "muted":
+        bench.watch.mute(True)
+    bench.detector.score = 0.95 if how == "muted" else 0.45
+    bench.run(3600.0)
+    bench.watch.end(done=True)
+    assert bench.baselines.kept.hours == 0.0
+
+
+def test_a_suspicion_that_was_called_false_teaches() -> None:
+    """The owner has looked: this is how the print looks."""
+    bench = Bench()
+    bench.printer.at = Tool((0.0, 0.0, 5.0), 25)
+    bench.print()
+    bench.detector.score = 0.45
+    bench.run(3600.0)
+    bench.watch.false_alarm()
+    bench.watch.end(done=True)
+    assert bench.baselines.kept.hours > 0.0

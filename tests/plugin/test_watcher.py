@@ -134,3 +134,33 @@ def test_a_thread_that_stands_still_is_not_called_watching(rig: Rig) -> None:
 def test_stop_without_start_returns() -> None:
     """A plugin that was never started can be shut down."""
     Rig().watcher.stop()
+
+
+def test_an_error_while_the_trouble_is_told_does_not_end_the_watch(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever listens to the status may be broken, also when it is told of an error: the thread goes on, and looks again."""
+    monkeypatch.setattr("octoprint_spaghetti.watcher.AFTER_ERROR_S", 0.05)
+    calls: list[int] = []
+
+    def fail_twice(status: Status) -> None:
+        calls.append(1)
+        if len(calls) <= 2:
+            raise RuntimeError("a bug")
+
+    rig.watch._publish = fail_twice
+    rig.watcher.start()
+    assert eventually(lambda: len(calls) > 3)
+    assert rig.watcher.status.answers >= 1
+
+
+def test_a_thread_that_is_gone_is_not_called_watching(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Should the thread end without being told to, whoever asks hears that nobody watches."""
+
+    def end() -> None:
+        raise SystemExit
+
+    rig.watcher.start()
+    assert eventually(lambda: rig.watcher.status.protection.level is ProtectionLevel.REMOTE)
+    monkeypatch.setattr(rig.watch, "tick", end)
+    assert eventually(lambda: not rig.watcher._thread.is_alive())
+    assert rig.watcher.status.protection.level is ProtectionLevel.UNPROTECTED
+    assert rig.watcher.status.verdict is Verdict.BLIND
