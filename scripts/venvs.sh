@@ -42,13 +42,29 @@ in_venv() {
   printf '%s\n' "$stamp" >".venv/$name/stamp"
 }
 
+# constraints NAME: the options that hold pip to the versions of scripts/locks/NAME.txt, none where there is no such file.
+constraints() {
+  [ ! -f "scripts/locks/$1.txt" ] || printf -- '--constraint scripts/locks/%s.txt' "$1"
+}
+
+# lock_hash NAME: a number that changes with that file.
+lock_hash() {
+  [ ! -f "scripts/locks/$1.txt" ] || cksum <"scripts/locks/$1.txt"
+}
+
+# supply_venv: what scripts/lock and scripts/audit use, in .venv/supply.
+supply_venv() {
+  tools="uv==0.13.8 pip-audit==2.10.1"
+  in_venv supply "$tools" .venv/supply/bin/python -m pip --quiet --disable-pip-version-check install $tools
+}
+
 # octoprint_venv VERSION [EXTRA]: OctoPrint of that version with the plugin, in .venv/octoprint-VERSION.
 octoprint_venv() {
-  in_venv "octoprint-$1" "$1 ${2-} $(checkout_hash)" install_octoprint "$1" "${2-}"
+  in_venv "octoprint-$1" "$1 ${2-} $(checkout_hash) $(lock_hash "octoprint-$1")" install_octoprint "$1" "${2-}"
 }
 
 install_octoprint() {
-  pip=".venv/octoprint-$1/bin/python -m pip --quiet --disable-pip-version-check install"
+  pip=".venv/octoprint-$1/bin/python -m pip --quiet --disable-pip-version-check install $(constraints "octoprint-$1")"
   if [ ! -x ".venv/octoprint-$1/bin/octoprint" ]; then
     say "Installing OctoPrint $1 (about a minute) ..."
     $pip "octoprint==$1" >&2 || {
@@ -68,7 +84,7 @@ install_octoprint() {
 
 # install_with_triton NAME EXTRAS: this checkout with the extras and the Triton wheel, or without it where there is none.
 install_with_triton() {
-  with=".venv/$1/bin/python -m pip --quiet --disable-pip-version-check install"
+  with=".venv/$1/bin/python -m pip --quiet --disable-pip-version-check install $(constraints tests-and-demo)"
   $with --editable ".[server,$2]" >&2 && return
   # The wheel asks for numpy 1, which Python 3.13 does not have; its server does not care.
   say "Trying again with newer libraries ..."
@@ -78,13 +94,13 @@ install_with_triton() {
 
 # test_venv: everything the tests and linters need, with this checkout as an editable install, in .venv/test.
 test_venv() {
-  in_venv test "$(cksum <pyproject.toml) ${SPAGHETTI_WITHOUT_TORCH-}" install_tests
+  in_venv test "$(cksum <pyproject.toml) $(lock_hash tests-and-demo) ${SPAGHETTI_WITHOUT_TORCH-}" install_tests
 }
 
 install_tests() {
   say "Installing what the tests need (one to two minutes) ..."
   install_with_triton test demo,gateway,test || return 1
-  pip=".venv/test/bin/python -m pip --quiet --disable-pip-version-check install"
+  pip=".venv/test/bin/python -m pip --quiet --disable-pip-version-check install $(constraints tests-and-demo)"
   # Its definitions of an InferenceService are read; the package itself would bring a client for whole clusters.
   $pip --no-deps "kserve==0.21.0" >&2 || say "Without KServe; its manifest is checked less."
   # torch is large and exists for fewer systems; the tests that train are skipped without it.
