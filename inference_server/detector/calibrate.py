@@ -17,9 +17,8 @@ import torch
 from numpy.typing import NDArray
 from scipy.optimize import minimize
 
-from inference_server.contract import INPUT_SIZE
 from inference_server.detector import options
-from inference_server.detector.export import load
+from inference_server.detector.export import load, served_size
 from inference_server.detector.labels import NOISY_SOURCES, read
 from inference_server.detector.model import Calibration
 from inference_server.detector.train import frame_evidence, save
@@ -53,12 +52,12 @@ def weights(labels: Sequence[str]) -> NDArray[np.float64]:
     return np.array([SHARES[label] / count[label] for label in labels])
 
 
-def calibrate(checkpoint: Path, data: Path, size: int = INPUT_SIZE) -> Calibration:
+def calibrate(checkpoint: Path, data: Path, size: int | None = None) -> Calibration:
     """Fit the network of ``checkpoint`` on the rows of split ``val`` and write the result into the file."""
     detector, _, saved = load(checkpoint)
     rows = [row for row in read(data) if row.split == "val" and row.source not in NOISY_SOURCES and row.label in SHARES]
     labels = [row.label for row in rows]
-    evidence = frame_evidence(detector, rows, size)
+    evidence = frame_evidence(detector, rows, size or served_size(saved))
     calibration = fit(evidence, np.array([label == "spaghetti" for label in labels]), weights(labels))
     saved["calibration"] = tuple(calibration)
     save(saved, checkpoint)

@@ -38,6 +38,8 @@ if TYPE_CHECKING:
 
 #: How far the frame's pseudo-label is trusted against one that a person gave.
 PSEUDO_TRUST = 0.6
+#: Mean difference in grey levels from the 9 x 9 pixels around from which a tangle's strands are plain to see.
+CLEAR_DETAIL = 5.0
 
 
 @dataclass(frozen=True)
@@ -78,6 +80,7 @@ class Recipe:
     seed: int = 0
     mix: Mix = field(default_factory=Mix)
     view: ViewRange = field(default_factory=ViewRange)
+    cameras: bool = True  # another camera takes each scene: light, focus, noise, JPEG
     distractors: float = 0.35  # share of scenes with drawn things that are no tangle
     patches: float = 0.2  # share of scenes with a pasted piece that is no tangle
 
@@ -154,7 +157,10 @@ class Scenes(Dataset["Sample"]):
         scene, frame = getattr(self, f"_{kind}")(rng)
         if rng.random() < self.recipe.patches:
             scene = with_pasted_patch(rng, scene, self.pictures[self._buckets["normal"].draw(rng)])
-        scene = replace(scene, image=as_another_camera(rng, scene.image))
+        if self.recipe.cameras:
+            scene = replace(scene, image=as_another_camera(rng, scene.image))
+        if kind in ("pasted", "rendered"):
+            frame = replace(frame, trust=frame.trust * _seen(scene))
         return scene, frame
 
     # Each kind of scene of Mix, by its name.
@@ -230,9 +236,14 @@ class Scenes(Dataset["Sample"]):
         return annotated(image, row.boxes * to_px, tangles(row) * to_px, row.source in PARTIAL_BOX_SOURCES or row.source == "fd1")
 
     def _background(self, rng: np.random.Generator) -> Scene:
-        bucket = self._buckets["defect" if rng.random() < 0.3 and self._buckets["defect"].rows else "normal"]
+        bucket = self._buckets[self._background_kind(rng)]
         scene = self._view(rng, plain(self.pictures[bucket.draw(rng)]), replace(self.recipe.view, zoom=(0.8, 1.6)))
         return self._distracted(rng, scene)
+
+    def _background_kind(self, rng: np.random.Generator) -> str:
+        """Draw what a tangle is added to; unlabelled good prints are most like what a webcam sees all day."""
+        wanted = str(rng.choice(["pseudo_good", "defect", "normal"], p=[0.4, 0.2, 0.4]))
+        return wanted if self._buckets[wanted].rows else "normal"
 
     def _distracted(self, rng: np.random.Generator, scene: Scene) -> Scene:
         if rng.random() >= self.recipe.distractors:
@@ -315,6 +326,14 @@ def _trust(scene: Scene) -> float:
     """Trust a frame whose added tangle is tiny less: after blur and JPEG it may be a smudge, and smudges are no failures."""
     sides = np.sqrt(area(scene.boxes_px)) / scene.size
     return float(np.clip(sides.max(initial=0.0) / 0.14, 0.3, 1.0))
+
+
+def _seen(scene: Scene) -> float:
+    """Trust an added tangle less that darkness, blur and JPEG have left nobody a chance to see, 0.1 to 1."""
+    grey = cv2.cvtColor(scene.image, cv2.COLOR_RGB2GRAY)
+    detail = np.abs(grey.astype(np.float32) - cv2.blur(grey, (9, 9)))
+    inside = scene.tangle > 128
+    return float(np.clip(detail[inside].mean() / CLEAR_DETAIL, 0.1, 1.0)) if inside.any() else 0.1
 
 
 def _shares(map_px: NDArray[np.uint8], cells: int) -> NDArray[np.float32]:

@@ -20,7 +20,15 @@ from tqdm import tqdm
 from inference_server.detector import options
 from inference_server.detector.geometry import Boxes, merged
 from inference_server.detector.labels import NOISY_SOURCES, Row, read, tangles
-from inference_server.detector.metrics import auroc, average_precision, bootstrap, calibration_error, recall_above, threshold_at
+from inference_server.detector.metrics import (
+    auroc,
+    average_precision,
+    bootstrap,
+    calibration_error,
+    recall_above,
+    reliability,
+    threshold_at,
+)
 from inference_server.onnx_detector import Answer, OnnxDetector
 from inference_server.pixels import prepare
 
@@ -58,7 +66,7 @@ def look(detector: OnnxDetector, rows: Iterable[Row]) -> list[Looked]:
 
 
 def figures(looked: Sequence[Looked]) -> list[Figure]:
-    """Return every figure of split ``val`` and ``eval_only``."""
+    """Return every figure of split ``val`` and ``eval_only``; one for which a kind of pictures is missing is left out."""
     scores = np.array([one.answer.frame_score for one in looked])
     label = np.array([one.row.label for one in looked])
     val = np.array([one.row.split == "val" for one in looked])
@@ -67,11 +75,15 @@ def figures(looked: Sequence[Looked]) -> list[Figure]:
     either = spaghetti | (val & (label == "fail"))
     defect = val & np.isin(label, ["stringing", "other_defect"])
 
-    def line(name: str, over: NDArray[np.bool_], value: Callable[[NDArray[np.float64], NDArray[np.int64]], float]) -> Figure:
-        """Measure ``value(scores, indices)`` over the chosen pictures, then again over groups drawn anew."""
-        index = np.flatnonzero(over)
+    lines: list[Figure] = []
+
+    def line(name: str, value: Callable[[NDArray[np.float64], NDArray[np.int64]], float], *kinds: NDArray[np.bool_]) -> None:
+        """Measure ``value(scores, indices)`` over the pictures of all ``kinds``, then again over groups drawn anew."""
+        if not all(kind.any() for kind in kinds):
+            return
+        index = np.flatnonzero(np.any(kinds, 0))
         low, high = bootstrap(list(groups[index]), lambda drawn: value(scores, index[drawn]))
-        return Figure(name, value(scores, index), low, high, len(index))
+        lines.append(Figure(name, value(scores, index), low, high, len(index)))
 
     def separation(good_ones: NDArray[np.bool_]) -> Callable[[NDArray[np.float64], NDArray[np.int64]], float]:
         return lambda s, i: auroc(s[i][spaghetti[i]], s[i][good_ones[i]])
@@ -82,29 +94,22 @@ def figures(looked: Sequence[Looked]) -> list[Figure]:
     def fires(s: NDArray[np.float64], i: NDArray[np.int64]) -> float:
         return recall_above(s[i], FIRES)
 
-    lines = [
-        line("AUROC, spaghetti against normal", spaghetti | good, separation(good)),
-        line("AUROC, spaghetti against stringing and other defects", spaghetti | defect, separation(defect)),
-        line("recall of spaghetti where 1 % of normal fires", spaghetti | good, recall_at(spaghetti)),
-        line("recall of spaghetti and fail where 1 % of normal fires", either | good, recall_at(either)),
-        line("recall of spaghetti at 0.5", spaghetti, fires),
-        line("share of normal that fires at 0.5", good, fires),
-        line("share of stringing and other defects that fires at 0.5", defect, fires),
-        line(
-            "expected calibration error, spaghetti and normal",
-            spaghetti | good,
-            lambda s, i: calibration_error(s[i], spaghetti[i]),
-        ),
-    ]
+    def calibration(s: NDArray[np.float64], i: NDArray[np.int64]) -> float:
+        return calibration_error(s[i], spaghetti[i])
+
+    line("AUROC, spaghetti against normal", separation(good), spaghetti, good)
+    line("AUROC, spaghetti against stringing and other defects", separation(defect), spaghetti, defect)
+    line("recall of spaghetti where 1 % of normal fires", recall_at(spaghetti), spaghetti, good)
+    line("recall of spaghetti and fail where 1 % of normal fires", recall_at(either), either, good)
+    line("recall of spaghetti at 0.5", fires, spaghetti)
+    line("share of normal that fires at 0.5", fires, good)
+    line("share of stringing and other defects that fires at 0.5", fires, defect)
+    line("expected calibration error, spaghetti and normal", calibration, spaghetti, good)
     for source in sorted({one.row.source for one in looked}):
-        here = good & np.array([one.row.source == source for one in looked])
-        if here.any():
-            lines.append(line(f"share of normal that fires at 0.5, {source}", here, fires))
+        line(f"share of normal that fires at 0.5, {source}", fires, good & np.array([one.row.source == source for one in looked]))
     extent = np.array([_extent(one.row) for one in looked])
     for name, (low, high) in SIZES.items():
-        here = spaghetti & (extent >= low) & (extent < high)
-        if here.any():
-            lines.append(line(f"recall of spaghetti at 0.5, {name}", here, fires))
+        line(f"recall of spaghetti at 0.5, {name}", fires, spaghetti & (extent >= low) & (extent < high))
     return lines
 
 
@@ -157,6 +162,27 @@ def frame_number(name: str) -> int:
     return int(re.findall(r"\d+", name)[-1])
 
 
+def draw_reliability(looked: Sequence[Looked], path: Path) -> None:
+    """Draw how often pictures of each score had failed as a PNG: the figure that the calibration error sums up."""
+    from matplotlib.figure import Figure as Sheet  # only here: importing it takes as long as looking at fifty pictures
+
+    spaghetti = np.array([one.row.label == "spaghetti" and one.row.split == "val" for one in looked])
+    counted = spaghetti | np.array([one.row.label == "normal" for one in looked])
+    scores = np.array([one.answer.frame_score for one in looked])[counted]
+    bins = reliability(scores, spaghetti[counted])
+    sheet = Sheet(figsize=(5, 5), layout="constrained")
+    axes = sheet.subplots()
+    axes.plot([0, 1], [0, 1], "--", color="grey", label="as it should be")
+    axes.plot([one.score for one in bins], [one.failed for one in bins], "o-", label="pictures")
+    for one in bins:
+        axes.annotate(str(one.pictures), (one.score, one.failed), xytext=(5, -11), textcoords="offset points", fontsize=8)
+    error = calibration_error(scores, spaghetti[counted])
+    axes.set(title=f"calibration error {error:.3f}", xlabel="frame_score", ylabel="share that shows spaghetti")
+    axes.legend()
+    axes.grid(alpha=0.3)
+    sheet.savefig(path, dpi=110)
+
+
 def table(lines: Sequence[Figure], sequences: Mapping[str, Mapping[str, float | None]]) -> str:
     """Lay the figures out for people."""
     rows = [f"{one.name:62} {one.value:6.3f}  [{one.low:.3f}, {one.high:.3f}]  n={one.pictures}" for one in lines]
@@ -171,13 +197,16 @@ def table(lines: Sequence[Figure], sequences: Mapping[str, Mapping[str, float | 
 @click.argument("model", type=options.EXISTING_FILE)
 @options.data
 @click.option("--threads", default=1, show_default=True, help="ONNX Runtime's threads.")
-def command(model: Path, data: Path, threads: int) -> None:
+@click.option("--plot", type=options.NEW_FILE, help="Draw the reliability of the score as this PNG.")
+def command(model: Path, data: Path, threads: int, plot: Path | None) -> None:
     """Measure MODEL on the splits val and eval_only and on the sequences."""
     detector = OnnxDetector(model, threads)
     rows = [row for row in read(data) if row.split in ("val", "eval_only") and row.source not in NOISY_SOURCES]
     looked = look(detector, tqdm(rows, unit="picture", leave=False))
     lines = [*figures(looked), box_figure(looked)]
     sequences = sequence_figures(detector, data)
+    if plot is not None:
+        draw_reliability(looked, plot)
     click.echo(table(lines, sequences))
     document = {
         "model": model.name,

@@ -1,6 +1,6 @@
 """Write the network as one ONNX file that keeps the tensor contract, and prove that it answers as torch does.
 
-``spaghetti-server export --checkpoint RUN/best.pt --out spaghetti-nano-416-v1.onnx``
+``spaghetti-server export --checkpoint RUN/best.pt --out spaghetti-nano-416-v2.onnx``
 """
 
 from __future__ import annotations
@@ -33,6 +33,7 @@ from inference_server.detector import options
 from inference_server.detector.geometry import Boxes
 from inference_server.detector.metrics import Scores
 from inference_server.detector.model import Calibration, Detector, Served, count_macs
+from inference_server.model_files import MAX_BYTES
 
 #: TensorRT 8.6 and ONNX Runtime 1.14, the oldest that are served, read this operator set.
 OPSET = 17
@@ -41,7 +42,6 @@ OUTPUTS = (BOXES, CONFIDENCES, CLASSES, FRAME_SCORE, HEATMAP)
 TOLERANCE = 1e-3
 #: The heatmap is rounded to 1/255, so a tie may fall to the other side.
 HEATMAP_TOLERANCE = 1
-MAX_BYTES = 8 * 1024 * 1024
 
 
 class ExportFailed(RuntimeError):
@@ -54,6 +54,11 @@ def load(checkpoint: Path) -> tuple[Detector, Calibration, dict[str, Any]]:
     detector = Detector(saved["config"]["backbone"], saved["config"]["width"])
     detector.load_state_dict(saved["weights"])
     return detector.eval(), Calibration(*saved.get("calibration", Calibration())), saved
+
+
+def served_size(saved: Mapping[str, Any]) -> int:
+    """Return the side in pixels at which a checkpoint's network is served; the first runs did not say."""
+    return int(saved["config"].get("served", INPUT_SIZE))
 
 
 def export(detector: Detector, calibration: Calibration, facts: Mapping[str, str], path: Path, size: int = INPUT_SIZE) -> None:
@@ -149,8 +154,9 @@ def command(checkpoint: Path, out: Path) -> None:
     """Write a trained network as ONNX, with its sha256 beside it."""
     detector, calibration, saved = load(checkpoint)
     facts = {"data_sha256": str(saved.get("data_sha256", "")), "trained_steps": str(saved.get("step", 0))}
-    export(detector, calibration, facts, out)
-    click.echo(f"{out} ({out.stat().st_size / 1e6:.2f} MB, {count_macs(detector, INPUT_SIZE) / 1e9:.3f} GMAC)")
+    size = served_size(saved)
+    export(detector, calibration, facts, out, size)
+    click.echo(f"{out} ({out.stat().st_size / 1e6:.2f} MB, {count_macs(detector, size) / 1e9:.3f} GMAC)")
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,11 +31,25 @@ def recall_above(failed: Scores, threshold: float) -> float:
     return float((failed > threshold).mean())
 
 
-def calibration_error(scores: Scores, failed: NDArray[np.bool_], bins: int = 10) -> float:
-    """Return the expected calibration error over ``bins`` equal bins of score (Guo et al. 2017)."""
+@dataclass(frozen=True)
+class Bin:
+    """Pictures of about the same score: their mean score and the share that failed, both 0 to 1, and how many they are."""
+
+    score: float
+    failed: float
+    pictures: int
+
+
+def reliability(scores: Scores, failed: NDArray[np.bool_], bins: int = 10) -> list[Bin]:
+    """Sort pictures into ``bins`` equal bins of score; empty ones are left out."""
     which = np.minimum((scores * bins).astype(int), bins - 1)
     inside = [which == b for b in range(bins)]
-    return float(sum(abs(scores[one].mean() - failed[one].mean()) * one.mean() for one in inside if one.any()))
+    return [Bin(float(scores[one].mean()), float(failed[one].mean()), int(one.sum())) for one in inside if one.any()]
+
+
+def calibration_error(scores: Scores, failed: NDArray[np.bool_], bins: int = 10) -> float:
+    """Return the expected calibration error over ``bins`` equal bins of score (Guo et al. 2017)."""
+    return sum(abs(one.score - one.failed) * one.pictures for one in reliability(scores, failed, bins)) / len(scores)
 
 
 def average_precision(found: Sequence[tuple[Boxes, Scores]], true: Sequence[Boxes], least_iou: float = 0.5) -> float:

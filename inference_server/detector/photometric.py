@@ -36,7 +36,7 @@ def _light(rng: np.random.Generator, image: Image) -> Image:
         gain = gain * np.exp(rng.normal(0, 0.12, 3))
     if rng.random() < 0.03:  # a coloured LED strip and nothing else
         gain = gain * rng.permutation([1.3, rng.uniform(0.1, 0.7), rng.uniform(0.05, 0.5)])
-    if rng.random() < 0.07:
+    if rng.random() < 0.1:
         gain = gain * rng.uniform(0.25, 0.6)  # dark
     elif rng.random() < 0.04:
         gain = gain * rng.uniform(1.4, 2.0)  # over-exposed

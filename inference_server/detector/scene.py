@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 
 from inference_server.detector.geometry import NO_BOXES, Boxes, Matrix, moved, visible_share
-from inference_server.detector.strands import draw_tangle
+from inference_server.detector.strands import Filament, draw_tangle, fainter
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -25,6 +25,10 @@ if TYPE_CHECKING:
 LEAST_VISIBLE = 0.25
 #: Share of a drawn box's sides that its tangle surely covers; around it nothing is known.
 SURE_CORE = 0.75
+#: Share of rendered tangles whose colour comes close to what lies behind them: grey on grey under a bright lamp is what is missed.
+FAINT = 0.35
+#: Share of pasted pieces that take over the brightness of where they are pasted: a pale tangle in a dark enclosure is dark.
+SAME_LAMP = 0.5
 
 
 @dataclass(frozen=True)
@@ -99,10 +103,13 @@ def kept(scene: Scene) -> Scene:
 
 
 def with_rendered_tangle(rng: np.random.Generator, scene: Scene) -> Scene:
-    """Draw one tangle of random make somewhere into ``scene``."""
+    """Draw one tangle of random make somewhere into ``scene``; some hardly differ from what lies behind them."""
     box = _random_box(rng, scene.size)
     image = scene.image.copy()
-    mask = draw_tangle(rng, image, box)
+    filament = Filament.random(rng)
+    if rng.random() < FAINT:
+        filament = fainter(filament, _mean_colour(image, box), float(rng.uniform(0.25, 0.7)))
+    mask = draw_tangle(rng, image, box, filament)
     return _added(scene, image, mask, box)
 
 
@@ -112,8 +119,20 @@ def with_pasted_tangle(rng: np.random.Generator, scene: Scene, donor: Scene) -> 
     patch, alpha = cut_out(rng, donor.image, source)
     box = _random_box(rng, scene.size, float((source[2] - source[0]) / max(1.0, source[3] - source[1])))
     image, mask = scene.image.copy(), np.zeros(scene.image.shape[:2], np.uint8)
-    _paste(rng, image, mask, patch, alpha, box)
+    _paste(rng, image, mask, patch, alpha, box, _lamp(rng, donor.image, image))
     return _added(scene, image, mask, box)
+
+
+def _lamp(rng: np.random.Generator, donor: Image, image: Image) -> float:
+    """Return how much brighter a pasted piece becomes: often as much as its new surroundings are than its old ones."""
+    same_lamp = (float(image.mean()) + 8) / (float(donor.mean()) + 8) if rng.random() < SAME_LAMP else 1.0
+    return float(np.clip(same_lamp, 0.35, 1.8) * np.exp(rng.normal(0, 0.2)))
+
+
+def _mean_colour(image: Image, box: tuple[int, int, int, int]) -> tuple[int, int, int]:
+    left, top, right, bottom = np.clip(box, 0, None)
+    red, green, blue = image[top:bottom, left:right].reshape(-1, 3).mean(0).round().astype(int).tolist()
+    return red, green, blue
 
 
 def with_pasted_patch(rng: np.random.Generator, scene: Scene, donor: Image) -> Scene:
@@ -123,7 +142,8 @@ def with_pasted_patch(rng: np.random.Generator, scene: Scene, donor: Image) -> S
     left, top = rng.uniform(0, columns - width), rng.uniform(0, rows - height)
     patch, alpha = cut_out(rng, donor, np.array([left, top, left + width, top + height], dtype=np.float32))
     image, mask = scene.image.copy(), np.zeros(scene.image.shape[:2], np.uint8)
-    _paste(rng, image, mask, patch, alpha, _random_box(rng, scene.size, float(width / height)))
+    box = _random_box(rng, scene.size, float(width / height))
+    _paste(rng, image, mask, patch, alpha, box, _lamp(rng, donor, image))
     hidden = (scene.tangle > 0) & (mask > 128)
     return replace(scene, image=image, known=np.where(hidden, 0, scene.known).astype(np.uint8))
 
@@ -154,9 +174,15 @@ def cut_out(rng: np.random.Generator, image: Image, box_px: NDArray[np.float32])
 
 
 def _paste(
-    rng: np.random.Generator, image: Image, mask: Map, patch: Image, alpha: NDArray[np.float32], box: tuple[int, int, int, int]
+    rng: np.random.Generator,
+    image: Image,
+    mask: Map,
+    patch: Image,
+    alpha: NDArray[np.float32],
+    box: tuple[int, int, int, int],
+    lamp: float,
 ) -> None:
-    """Lay ``patch`` over ``image`` in ``box`` in place, flipped and relit; ``mask`` becomes 255 x alpha there, closed."""
+    """Lay ``patch`` over ``image`` in ``box`` in place, flipped and relit by ``lamp``; ``mask`` becomes 255 x alpha there, closed."""
     left, top, right, bottom = box
     if rng.random() < 0.5:
         patch, alpha = patch[:, ::-1], alpha[:, ::-1]
@@ -165,7 +191,7 @@ def _paste(
     where = (right - left, bottom - top)
     patch = cv2.resize(np.ascontiguousarray(patch), where, interpolation=cv2.INTER_AREA)
     alpha = cv2.resize(np.ascontiguousarray(alpha), where, interpolation=cv2.INTER_AREA)
-    lit = np.clip(patch * np.exp(rng.normal(0, 0.2)), 0, 255)
+    lit = np.clip(patch * lamp, 0, 255)
     x0, y0, x1, y1 = max(left, 0), max(top, 0), min(right, image.shape[1]), min(bottom, image.shape[0])
     part = (slice(y0 - top, y1 - top), slice(x0 - left, x1 - left))
     under = image[y0:y1, x0:x1]

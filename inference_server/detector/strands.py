@@ -7,7 +7,7 @@ filament in a webcam picture is thinner than a pixel. All randomness comes from 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import cv2
@@ -77,6 +77,12 @@ class Filament:
             shine=float(rng.uniform(0.0, 0.7)),
             shadow=float(rng.uniform(0.0, 0.7)),
         )
+
+
+def fainter(filament: Filament, behind: Colour, contrast: float) -> Filament:
+    """Return ``filament`` with only ``contrast`` (0 to 1) of its difference in colour to what lies ``behind`` it, and less shine."""
+    red, green, blue = (round(b + contrast * (c - b)) for b, c in zip(behind, filament.colour, strict=True))
+    return replace(filament, colour=(red, green, blue), shine=filament.shine * contrast, shadow=filament.shadow * 0.7)
 
 
 def random_colour(rng: np.random.Generator) -> Colour:
@@ -151,6 +157,8 @@ def wandering(rng: np.random.Generator, filament: Filament, columns: int, rows: 
     turn = filament.coil * rng.choice([-1, 1], count) * rng.uniform(0.5, 1.5, count)
     step = max(columns, rows) * np.exp(rng.uniform(np.log(0.02), np.log(0.06)))
     path = np.empty((count, _STEPS, 2))
+    lobes = rng.normal(0, 0.16, 4) * (rng.random() < 0.8)
+    phases = rng.uniform(0, 2 * np.pi, 4)
     # A tangle that is flatter than wide keeps its strands flat as well.
     flat = half / half.max()
     for index in range(_STEPS):
@@ -158,14 +166,22 @@ def wandering(rng: np.random.Generator, filament: Filament, columns: int, rows: 
         turn += rng.normal(0, filament.wander * 0.3, count) - 0.05 * turn
         heading = heading + turn + rng.normal(0, filament.wander, count)
         out = (at - centre) / half
-        leaving = (out**2).sum(1) > 0.85
+        reach = _reach(out, lobes, phases)
+        leaving = (out**2).sum(1) > 0.85 * reach[:, 0] ** 2
         inward = np.arctan2(-out[:, 1], -out[:, 0])
         heading = np.where(leaving, heading + 0.6 * np.sin(inward - heading), heading)
         at = at + step * np.stack((np.cos(heading), np.sin(heading)), 1) * flat
         out = (at - centre) / half
-        far = np.maximum(np.sqrt((out**2).sum(1, keepdims=True)), 1.0)
+        far = np.maximum(np.sqrt((out**2).sum(1, keepdims=True)) / _reach(out, lobes, phases), 1.0)
         at = centre + (at - centre) / far
     return path
+
+
+def _reach(out: NDArray[np.float64], lobes: NDArray[np.float64], phases: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return (n, 1) how far a tangle reaches towards each of ``out`` (n, 2), 0.35 to 1: no heap of filament is a disc."""
+    towards = np.arctan2(out[:, 1], out[:, 0])[:, None]
+    waves = (lobes * np.cos(np.arange(1, 5) * towards + phases)).sum(1, keepdims=True)
+    return np.clip(1 - 0.5 * np.abs(lobes).sum() + waves, 0.35, 1.0)
 
 
 def _line(canvas: Image, path: NDArray[np.int32], colour: NDArray[np.float64] | tuple[int], thickness: int) -> None:

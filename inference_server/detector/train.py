@@ -25,11 +25,12 @@ from tqdm import tqdm
 
 from inference_server.contract import INPUT_SIZE
 from inference_server.detector import options
+from inference_server.detector.backbones import BACKBONES
 from inference_server.detector.dataset import Mix, PseudoLabel, Recipe, Scenes
 from inference_server.detector.labels import NOISY_SOURCES, Row, data_hash, read
 from inference_server.detector.losses import loss
 from inference_server.detector.metrics import auroc, recall_above, threshold_at
-from inference_server.detector.model import BACKBONES, Detector, evidence, grow, load_backbone
+from inference_server.detector.model import SIZES, Detector, evidence, grow, load_backbone
 from inference_server.pixels import prepare
 
 
@@ -37,15 +38,15 @@ from inference_server.pixels import prepare
 class Config:
     """Every knob of a run; written beside its results."""
 
-    # network
-    backbone: str = "shuffle"
+    # network: `nano` of inference_server.detector.model.SIZES
+    backbone: str = "twin"
     width: int = 64
-    # data
-    size: int = 320  # pixels; 416 for the last run
-    seed: int = 0
-    mix: Mix = field(default_factory=Mix)
+    served: int = INPUT_SIZE  # pixels of the side at which it is checked, calibrated and exported
+    # data: what the scenes are made of, and the seed of all chance
+    recipe: Recipe = field(default_factory=Recipe)
     # optimisation: AdamW, linear warm-up, cosine to a hundredth
     steps: int = 4000
+    minutes: float = 0.0  # where not 0, time drives the cosine and ends the run, and `steps` is only a bound
     batch: int = 32
     rate: float = 1.5e-3
     backbone_rate: float = 0.5  # of `rate`: weights that come from elsewhere move less
@@ -60,12 +61,18 @@ class Config:
     check_every: int = 500
 
 
-def learning_rate(step: int, config: Config) -> float:
-    """Return the share of ``config.rate`` at ``step``."""
+def done(step: int, seconds: float, config: Config) -> float:
+    """Return which part of the run lies behind ``step`` after ``seconds`` of training, 0 to 1."""
+    by_steps = (step - config.warm_up) / max(1, config.steps - config.warm_up)
+    by_time = seconds / (60 * config.minutes) if config.minutes else 0.0
+    return min(1.0, max(by_time if config.minutes else by_steps, float(step >= config.steps)))
+
+
+def learning_rate(step: int, seconds: float, config: Config) -> float:
+    """Return the share of ``config.rate`` at ``step``, after ``seconds`` of training."""
     if step < config.warm_up:
         return (step + 1) / config.warm_up
-    done = (step - config.warm_up) / max(1, config.steps - config.warm_up)
-    return 0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * min(1.0, done)))
+    return 0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * done(step, seconds, config)))
 
 
 class Averaged:
@@ -171,12 +178,10 @@ def train(data: Path, run: Path, config: Config, init: Path | None = None, pseud
     ``init`` is a checkpoint of ours or published backbone weights to start from; ``pseudo`` a file of pseudo-labels.
     """
     torch.set_num_threads(config.threads)
-    torch.manual_seed(config.seed)
+    torch.manual_seed(config.recipe.seed)
     run.mkdir(parents=True, exist_ok=True)
     rows = read(data)
-    scenes = Scenes(
-        rows, Recipe(size=config.size, seed=config.seed, mix=config.mix), config.steps * config.batch, read_pseudo(pseudo)
-    )
+    scenes = Scenes(rows, config.recipe, config.steps * config.batch, read_pseudo(pseudo))
 
     detector = Detector(config.backbone, config.width)
     if init is not None:
@@ -184,22 +189,22 @@ def train(data: Path, run: Path, config: Config, init: Path | None = None, pseud
     detector = detector.to(memory_format=torch.channels_last)
     averaged = Averaged(detector, config.average)
     adam = optimizer(detector, config)
-    step, best = 0, None
+    step, spent, best = 0, 0.0, None
     if (run / "last.pt").exists():
         saved = torch.load(run / "last.pt", map_location="cpu", weights_only=True)
         detector.load_state_dict(saved["live"])
         adam.load_state_dict(saved["adam"])
-        averaged.weights, step = saved["weights"], saved["step"]
+        averaged.weights, step, spent = saved["weights"], saved["step"], saved.get("seconds", 0.0)
         best = Check(**saved["best"]) if saved["best"] else None
     facts = {"config": dataclasses.asdict(config), "data_sha256": data_hash(data), "init": init.name if init else None}
     (run / "config.json").write_text(json.dumps(facts, indent=2) + "\n")
 
     judged = Detector(config.backbone, config.width).to(memory_format=torch.channels_last).eval()
-    sums, since, began = torch.zeros(5), 0, time.monotonic()
+    sums, since, began, seconds = torch.zeros(5), 0, time.monotonic(), spent
     bar = tqdm(stream(scenes, config, step * config.batch), initial=step, total=config.steps, unit="step", mininterval=10)
-    for batch in bar:
+    for batch in bar if done(step, spent, config) < 1.0 else ():
         for group in adam.param_groups:
-            group["lr"] = config.rate * group["share"] * learning_rate(step, config)
+            group["lr"] = config.rate * group["share"] * learning_rate(step, seconds, config)
         x = batch["image"].float().div_(255).to(memory_format=torch.channels_last)  # (B, 3, S, S)
         detector.train()
         with torch.autocast("cpu", torch.bfloat16, enabled=config.bf16):
@@ -213,24 +218,28 @@ def train(data: Path, run: Path, config: Config, init: Path | None = None, pseud
         step += 1
         sums += torch.stack(parts).detach()
         since += 1
-        if step % config.check_every and step != config.steps:
+        seconds = spent + time.monotonic() - began
+        over = done(step, seconds, config) >= 1.0
+        if step % config.check_every and not over:
             continue
         judged.load_state_dict(averaged.weights)
-        found = check(judged, rows, INPUT_SIZE)  # the size that is served, whatever the size that is trained
+        found = check(judged, rows, config.served)
         means = dict(zip(parts._fields, (sums / since).tolist(), strict=True))
-        line = {"step": step, "seconds": round(time.monotonic() - began, 1), "loss": means, "val": dataclasses.asdict(found)}
+        line = {"step": step, "seconds": round(seconds, 1), "loss": means, "val": dataclasses.asdict(found)}
         with (run / "metrics.jsonl").open("a") as log:
             log.write(json.dumps(line) + "\n")
         sums, since = torch.zeros(5), 0
         on_val = "  ".join(f"{name} {value:.3f}" for name, value in dataclasses.asdict(found).items())
         bar.write(f"step {step}  loss {means['total']:.3f}  {on_val}")
-        kept = {**facts, "weights": averaged.weights, "step": step}
+        kept = {**facts, "weights": averaged.weights, "step": step, "seconds": seconds}
         if best is None or found.rank() >= best.rank():
             best = found
             save(kept, run / "best.pt")
         live = {"live": detector.state_dict(), "adam": adam.state_dict(), "best": dataclasses.asdict(best)}
         save({**kept, **live}, run / "last.pt")
         draw_curves(run)
+        if over:
+            break
     assert best is not None, "a run has at least one step"
     return best
 
@@ -289,9 +298,13 @@ def draw_curves(run: Path) -> None:
     show_default=True,
     help="How often pseudo-labelled pictures of each class are shown, in units of the mix.",
 )
-@click.option("--backbone", type=click.Choice(sorted(BACKBONES)), default="shuffle", show_default=True)
-@click.option("--size", default=INPUT_SIZE, show_default=True, help="Side of the training pictures in pixels, a multiple of 32.")
+@click.option(
+    "--detector", type=click.Choice(list(SIZES)), default="nano", show_default=True, help="Which of the sizes to train."
+)
+@click.option("--backbone", type=click.Choice(sorted(BACKBONES)), help="Another backbone than the size's own.")
+@click.option("--size", type=int, help="Side of the training pictures in pixels, a multiple of 32; default: as served.")
 @click.option("--steps", default=4000, show_default=True, help="Optimiser steps in all.")
+@click.option("--minutes", default=0.0, help="Let time drive the schedule and end the run; --steps is then a bound.")
 @click.option("--batch", default=32, show_default=True, help="Pictures per step.")
 @click.option("--rate", default=1.5e-3, show_default=True, help="Largest learning rate.")
 @click.option("--warm-up", default=150, show_default=True, help="Steps in which the learning rate rises.")
@@ -301,9 +314,27 @@ def draw_curves(run: Path) -> None:
 @click.option("--loaders", default=1, show_default=True, help="Processes that make scenes; one feeds one core of training.")
 @click.option("--check-every", default=500, show_default=True, help="Steps between checks on val.")
 @click.option("--bf16/--fp32", default=True, show_default=True, help="bf16 is faster on processors that have it.")
-def command(data: Path, run: Path, init: Path | None, pseudo: Path | None, pseudo_share: float, **knobs: Any) -> None:
+def command(
+    data: Path,
+    run: Path,
+    init: Path | None,
+    pseudo: Path | None,
+    pseudo_share: float,
+    detector: str,
+    backbone: str | None,
+    size: int | None,
+    seed: int,
+    **knobs: Any,
+) -> None:
     """Train the detector on labelled pictures; the same command resumes a run that was stopped."""
-    config = Config(mix=Mix(pseudo=pseudo_share, pseudo_good=pseudo_share), **knobs)
+    chosen = SIZES[detector]
+    config = Config(
+        backbone=backbone or chosen.backbone,
+        width=chosen.width,
+        served=chosen.pixels,
+        recipe=Recipe(size or chosen.pixels, seed, Mix(pseudo=pseudo_share, pseudo_good=pseudo_share)),
+        **knobs,
+    )
     best = train(data, run, config, init, pseudo)
     click.echo(json.dumps(dataclasses.asdict(best)))
 

@@ -104,6 +104,8 @@ def test_several_servers_are_saved_as_a_list(page: OctoPrintPage, octoprint: Oct
 
 def test_the_token_goes_in_and_never_comes_back(page: OctoPrintPage, octoprint: OctoPrintServer) -> None:
     """After saving, the page only says that a token is set; Clear forgets it."""
+    octoprint.api("DELETE", "/plugin/spaghetti/token")
+    page.page.reload()
     page.open_settings()
     expect(page.setting("token")).to_contain_text("No token is set.")
     page.input("token").fill("a-secret-of-this-test")

@@ -17,7 +17,11 @@ TOKEN, PASSWORD = "planted-hunter2", "planted-hunter3"
 def test_the_bundle_of_a_real_octoprint_tries_the_chain_and_keeps_the_secrets(octoprint: OctoPrintServer) -> None:
     """Camera and server are tried, the log is in it; the planted secrets and the API key are not."""
     octoprint.api("POST", "/api/settings", json={"plugins": {"spaghetti": {"token": TOKEN, "mqtt_password": PASSWORD}}})
-    content = octoprint.api("GET", "/plugin/spaghetti/diagnostics.zip").content
+    try:
+        content = octoprint.api("GET", "/plugin/spaghetti/diagnostics.zip").content
+    finally:
+        octoprint.api("DELETE", "/plugin/spaghetti/token")
+        octoprint.api("DELETE", "/plugin/spaghetti/mqtt_password")
     with zipfile.ZipFile(io.BytesIO(content)) as bundle:
         texts = {name: bundle.read(name).decode() for name in bundle.namelist()}
     assert "Does the camera deliver?\n    Yes, in" in texts["README.txt"]

@@ -6,7 +6,7 @@ import shutil
 
 import pytest
 
-from inference_server.model_files import DamagedModel, default_model, verify
+from inference_server.model_files import DamagedModel, default_model, int8_of, verify
 
 
 def test_the_shipped_model_is_whole():
@@ -19,6 +19,22 @@ def test_the_newest_version_is_taken_by_number(tmp_path):
     for name in ("spaghetti-nano-416-v9.onnx", "spaghetti-nano-416-v10.onnx", "spaghetti-base-416-v11.onnx", "notes.onnx"):
         (tmp_path / name).touch()
     assert default_model(tmp_path).name == "spaghetti-nano-416-v10.onnx"
+
+
+def test_the_int8_file_is_found_beside_its_own(tmp_path):
+    """The one of the same version counts, and none is none."""
+    path = tmp_path / "spaghetti-nano-416-v9.onnx"
+    (tmp_path / "spaghetti-nano-416-v8-int8.onnx").touch()
+    assert int8_of(path) is None
+    (tmp_path / "spaghetti-nano-416-v9-int8.onnx").touch()
+    assert int8_of(path) == tmp_path / "spaghetti-nano-416-v9-int8.onnx"
+
+
+def test_an_int8_file_is_never_taken_by_itself(tmp_path):
+    """It is faster on some processors alone, so whoever wants it names it."""
+    for name in ("spaghetti-nano-416-v9.onnx", "spaghetti-nano-416-v9-int8.onnx", "spaghetti-nano-416-v10-int8.onnx"):
+        (tmp_path / name).touch()
+    assert default_model(tmp_path).name == "spaghetti-nano-416-v9.onnx"
 
 
 def test_an_empty_folder_is_named(tmp_path):

@@ -5,7 +5,16 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from inference_server.detector.metrics import auroc, average_precision, bootstrap, calibration_error, recall_above, threshold_at
+from inference_server.detector.metrics import (
+    Bin,
+    auroc,
+    average_precision,
+    bootstrap,
+    calibration_error,
+    recall_above,
+    reliability,
+    threshold_at,
+)
 
 BOX = np.array([[0.1, 0.1, 0.5, 0.5]], np.float32)
 ELSEWHERE = np.array([[0.6, 0.6, 0.9, 0.9]], np.float32)
@@ -37,6 +46,12 @@ def test_a_calibrated_score_has_no_error():
     scores = np.full(10, 0.5)
     assert calibration_error(scores, np.arange(10) < 5) == 0
     assert calibration_error(scores, np.zeros(10, bool)) == 0.5
+
+
+def test_pictures_are_sorted_by_their_score():
+    """A bin holds its own pictures; one that nothing fell into is left out, and a score of 1 belongs to the last."""
+    bins = reliability(np.array([0.12, 0.18, 1.0]), np.array([False, True, True]))
+    assert bins == [Bin(pytest.approx(0.15), 0.5, 2), Bin(1.0, 1.0, 1)]
 
 
 def test_a_second_box_on_one_tangle_is_a_false_one():

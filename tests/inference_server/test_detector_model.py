@@ -12,11 +12,12 @@ torch = pytest.importorskip("torch")
 pytest.importorskip("onnx")
 
 from inference_server.contract import HEATMAP_SIZE, INPUT_SIZE, TOP_K  # noqa: E402 - only where torch is
+from inference_server.detector.backbones import BACKBONES  # noqa: E402 - only where torch is
 from inference_server.detector.export import TOLERANCE, ExportFailed, export, prove  # noqa: E402
 from inference_server.detector.model import (  # noqa: E402
-    BACKBONES,
     CONFIDENCE_FLOOR,
     SIDE_SCALE_PX,
+    SIZES,
     Calibration,
     Detector,
     Raw,
@@ -89,9 +90,17 @@ def test_folding_the_side_branches_changes_no_answer(backbone):
         assert torch.allclose(one, other, atol=1e-3, rtol=1e-3)
 
 
-@pytest.mark.parametrize("backbone", sorted(BACKBONES))
-def test_the_network_is_small_enough_for_a_pi(backbone):
-    """One picture of 416 x 416 costs at most a billion multiply-accumulates."""
+@pytest.mark.parametrize(("name", "most"), [("nano", 1.0), ("base", 10.0)])
+def test_each_size_costs_what_its_machine_can_pay(name, most):
+    """One picture costs at most 1 (nano, for a Pi) and 10 (base, for a GPU) billion multiply-accumulates at the size it is served at."""
+    size = SIZES[name]
+    detector = Detector(size.backbone, size.width).eval().fuse()
+    assert 0.5 * most < count_macs(detector, size.pixels) / 1e9 <= size.most_gmac == most
+
+
+@pytest.mark.parametrize("backbone", ["repvgg", "shuffle"])
+def test_the_other_backbones_are_small_enough_for_a_pi(backbone):
+    """What may stand in for nano's backbone costs no more than a nano may."""
     assert count_macs(lively(backbone).fuse(), INPUT_SIZE) <= 1_000_000_000
 
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
+from inference_server.detector.dataset import _seen
 from inference_server.detector.distractors import KINDS
 from inference_server.detector.geometry import ViewRange, random_view
 from inference_server.detector.photometric import as_another_camera
@@ -16,7 +19,7 @@ from inference_server.detector.scene import (
     with_pasted_tangle,
     with_rendered_tangle,
 )
-from inference_server.detector.strands import Filament, draw_tangle
+from inference_server.detector.strands import Filament, draw_tangle, fainter
 
 SIZE = 160
 
@@ -119,6 +122,21 @@ def test_a_rendered_tangle_adds_a_box(rng):
     before = plain(grey())
     after = with_rendered_tangle(rng, before)
     assert len(after.boxes_px) == 1 and after.tangle.any() and (before.image == 90).all()
+
+
+def test_a_fainter_tangle_is_nearer_to_what_lies_behind_it():
+    """A contrast of 0 is the background itself, of 1 the filament as it was."""
+    filament = Filament((250, 100, 0), 40, 2.0, 0.2, 0.2)
+    assert fainter(filament, (50, 60, 70), 0.0).colour == (50, 60, 70)
+    assert fainter(filament, (50, 60, 70), 0.5).colour == (150, 80, 35)
+    assert fainter(filament, (50, 60, 70), 1.0).colour == filament.colour
+
+
+def test_a_tangle_that_nobody_can_see_is_hardly_trusted(rng):
+    """In the dark the frame's label keeps a tenth of its trust, in plain light all of it."""
+    lit = with_rendered_tangle(np.random.default_rng(1), plain(grey()))
+    dark = replace(lit, image=(lit.image * 0.01).astype(np.uint8))
+    assert _seen(lit) == 1.0 and _seen(dark) == pytest.approx(0.1)
 
 
 def test_another_camera_changes_light_and_nothing_else(rng):

@@ -16,7 +16,7 @@ from inference_server.detector.dataset import Mix, PseudoLabel, Recipe, Scenes  
 from inference_server.detector.export import load  # noqa: E402
 from inference_server.detector.labels import lesson, read, sampling_weights, tangles, trainable  # noqa: E402
 from inference_server.detector.strands import draw_tangle  # noqa: E402
-from inference_server.detector.train import Config, learning_rate, train  # noqa: E402
+from inference_server.detector.train import Config, done, learning_rate, train  # noqa: E402
 
 LABELS = ("spaghetti", "normal", "stringing", "other_defect", "fail")
 SPLITS = {"train": 4, "val": 2, "unlabelled": 2, "eval_only": 2}
@@ -140,8 +140,18 @@ def test_a_folder_without_labels_is_named(tmp_path):
 def test_the_rate_warms_up_and_falls():
     """The learning rate rises to its full height and ends near nothing."""
     config = Config(steps=1000, warm_up=100)
-    rates = [learning_rate(step, config) for step in range(1001)]
+    rates = [learning_rate(step, 0.0, config) for step in range(1001)]
     assert rates[0] < 0.02 and max(rates) == pytest.approx(1.0) and rates[-1] == pytest.approx(0.01)
+
+
+def test_a_run_of_minutes_falls_by_the_clock():
+    """On a machine of unknown speed the rate depends on the time that went by, and ends near nothing however few the steps were."""
+    config = Config(steps=1_000_000, warm_up=10, minutes=10)
+    assert learning_rate(5, 0.0, config) == pytest.approx(0.6)
+    assert learning_rate(100, 300.0, config) == learning_rate(900, 300.0, config) == pytest.approx(0.505)
+    assert learning_rate(100, 600.0, config) == pytest.approx(0.01)
+    assert done(100, 300.0, config) == pytest.approx(0.5) and done(100, 600.0, config) == 1.0
+    assert done(1_000_000, 60.0, config) == 1.0
 
 
 def test_calibration_makes_one_half_mean_one_half():
@@ -153,9 +163,21 @@ def test_calibration_makes_one_half_mean_one_half():
     assert found.frame_scale == pytest.approx(0.5, abs=0.08) and found.frame_shift == pytest.approx(-0.5, abs=0.15)
 
 
+def test_a_run_of_minutes_ends_by_itself(data, tmp_path):
+    """When the time is up there is one last check and a checkpoint, long before the steps are used up."""
+    config = Config(
+        recipe=Recipe(size=64), steps=10_000, minutes=0.005, batch=4, warm_up=1, check_every=5_000, loaders=0, bf16=False
+    )
+    train(data, tmp_path / "run", config)
+    saved = torch.load(tmp_path / "run" / "last.pt", weights_only=True)
+    assert saved["step"] < 10_000 and saved["seconds"] >= 0.0
+    train(data, tmp_path / "run", config)
+    assert torch.load(tmp_path / "run" / "last.pt", weights_only=True)["step"] == saved["step"]
+
+
 def test_training_runs_stops_and_goes_on(data, tmp_path):
     """A few steps leave a run folder; the same call with more steps resumes; the result calibrates and loads."""
-    config = Config(size=64, steps=2, batch=4, warm_up=1, check_every=2, loaders=0, bf16=False)
+    config = Config(recipe=Recipe(size=64), steps=2, batch=4, warm_up=1, check_every=2, loaders=0, bf16=False)
     train(data, tmp_path / "run", config)
     from dataclasses import replace
 

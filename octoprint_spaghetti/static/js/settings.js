@@ -138,7 +138,7 @@ $(function () {
             return _.sprintf(
                 gettext("In simulated prints: %(rate)s false pauses in 1,000 hours of good prints, %(flawed)s of prints with strings and blobs; %(missed)s %% of the failures are missed, half of the others are paused within %(median)s s, 95 %% within %(late)s s."),
                 {
-                    rate: measured.interval[1] ? measured.false_pauses_per_1000_h + " (" + measured.interval.join("–") + ")" : gettext("no"),
+                    rate: measured.interval[1] ? measured.false_pauses_per_1000_h + " (" + measured.interval.join("–") + ")" : _.sprintf(gettext("0 (none of %(prints)s real prints)"), measured),
                     flawed: measured.false_pauses_per_1000_h_of_flawed_prints,
                     missed: Math.round(100 * measured.missed),
                     median: measured.seconds_to_pause,

@@ -1,0 +1,99 @@
+"""An int8 file answers nearly as the fp32 one does, and one that does not is never written."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+pytest.importorskip("onnx")
+
+from inference_server.detector.geometry import NO_BOXES  # noqa: E402 - after the check that onnx is there
+from inference_server.detector.labels import Row  # noqa: E402
+from inference_server.detector.quantise import (  # noqa: E402
+    HEADS,
+    MAY_LOSE,
+    NotWorthIt,
+    Pictures,
+    Sight,
+    chosen,
+    inner_nodes,
+    quantise,
+    refuse_if_worse,
+)
+from inference_server.model_files import MAX_BYTES, MODELS, default_model, verify  # noqa: E402
+from inference_server.onnx_detector import OnnxDetector  # noqa: E402
+from inference_server.pixels import prepare  # noqa: E402
+from inference_server.scene import Scene  # noqa: E402
+
+SEEN = Sight(auroc_normal=0.96, auroc_others=0.9, recall_at_1_percent=0.6, recall=0.8, quiet=0.9, box_ap50=0.6)
+#: int8 rounds; a score may move by this much where it is least sure, and by far less in the mean.
+FARTHEST, MEAN = 0.25, 0.06
+
+
+def frame(seed: int, number: int) -> bytes:
+    return Scene(seed, frames=60, failure_at=20).jpeg(number)
+
+
+def row(name: str, split: str = "train", source: str = "rendered", path=None) -> Row:
+    return Row(name, path, source, "normal", NO_BOXES, name, name, split)
+
+
+def distances(plain: OnnxDetector, small: OnnxDetector) -> list[float]:
+    frames = [prepare(frame(seed, number)) for seed in (5, 6) for number in (5, 15, 25, 35, 55)]
+    return [abs(plain.look(one).frame_score - small.look(one).frame_score) for one in frames]
+
+
+def test_the_int8_file_answers_nearly_as_the_fp32_one(tmp_path):
+    """It is less than half as large, says that it is int8, and its scores differ by rounding."""
+    rows = [row(str(number), path=tmp_path / f"{number}.jpg") for number in range(6)]
+    for number, one in enumerate(rows):
+        one.path.write_bytes(frame(number, 10 * number))
+    target = tmp_path / "spaghetti-nano-416-v9-int8.onnx"
+    quantise(default_model(), target, Pictures(rows, 416))
+    plain, small = OnnxDetector(default_model()), OnnxDetector(target)
+    assert target.stat().st_size < 0.5 * default_model().stat().st_size
+    assert small.metadata == {**plain.metadata, "name": target.stem, "precision": "int8"}
+    apart = distances(plain, small)
+    assert max(apart) < FARTHEST and sum(apart) / len(apart) < MEAN and max(apart) > 0
+
+
+def test_heads_and_decoding_stay_in_fp32():
+    """Only convolutions before the heads and their activations are rounded."""
+    import onnx
+
+    names = inner_nodes(onnx.load(str(default_model())))
+    assert len(names) > 60
+    assert all(name.startswith("/detector/") and not any(head in name for head in HEADS) for name in names)
+
+
+def test_ranges_are_taken_from_pictures_that_may_be_trained_on():
+    """Neither val nor what is only for measuring nor the noisy collection sets a range, and the draw is the same each time."""
+    rows = [row("a"), row("b", split="val"), row("c", split="eval_only"), row("d", source="fd1"), row("e")]
+    assert {one.id for one in chosen(rows, 10)} == {"a", "e"}
+    assert chosen(rows, 1) == chosen(rows, 1) and len(chosen(rows, 1)) == 1
+
+
+def test_what_sees_as_much_passes():
+    """Equal, better, or worse by less than it may be."""
+    refuse_if_worse(SEEN, SEEN)
+    refuse_if_worse(SEEN, replace(SEEN, auroc_normal=0.99))
+    refuse_if_worse(SEEN, replace(SEEN, recall=SEEN.recall - 0.9 * MAY_LOSE.recall))
+
+
+@pytest.mark.parametrize("name", list(Sight.__dataclass_fields__))
+def test_what_sees_less_is_refused_by_name(name):
+    """Each figure alone can refuse the file, and the sentence says which one fell from what to what."""
+    worse = replace(SEEN, **{name: getattr(SEEN, name) - 1.1 * getattr(MAY_LOSE, name)})
+    with pytest.raises(NotWorthIt, match=f"{name} falls from {getattr(SEEN, name):.3f} to"):
+        refuse_if_worse(SEEN, worse)
+
+
+@pytest.mark.parametrize("path", sorted(MODELS.glob("*-int8.onnx")), ids=lambda path: path.name)
+def test_a_shipped_int8_file_is_whole_and_sees_what_its_fp32_file_sees(path):
+    """Checksum, size and scores of the rendered prints are those of the file that it was made of."""
+    verify(path)
+    assert path.stat().st_size <= MAX_BYTES
+    plain = OnnxDetector(path.with_name(path.name.replace("-int8", "")))
+    apart = distances(plain, OnnxDetector(path))
+    assert max(apart) < FARTHEST and sum(apart) / len(apart) < MEAN
