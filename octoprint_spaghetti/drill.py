@@ -13,6 +13,7 @@ from typing import Any
 
 from octoprint_spaghetti.core import judge, scene_health
 from octoprint_spaghetti.core.errors import SpaghettiError
+from octoprint_spaghetti.core.printer_state import is_connected
 from octoprint_spaghetti.core.settings import Settings
 from octoprint_spaghetti.core.words import Frame, Notice, NoticeKind, Sighting, Verdict
 from octoprint_spaghetti.ports import Detector, Parts
@@ -172,11 +173,6 @@ class _Drill:
 
 class _Broken(Exception):
     """A link broke in a way that is no error of a part; the last link says how."""
-
-
-def is_connected(state: str) -> bool:
-    """Return whether OctoPrint could move the printer in this state at all."""
-    return state not in ("OFFLINE", "CLOSED", "ERROR", "CLOSED_WITH_ERROR", "NONE", "UNKNOWN")
 
 
 def why_not_paused(settings: Settings, state: str) -> str:

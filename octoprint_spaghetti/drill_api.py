@@ -10,10 +10,11 @@ import flask
 import octoprint.plugin
 from octoprint.access.permissions import Permissions
 
+from octoprint_spaghetti.core.printer_state import is_connected
 from octoprint_spaghetti.core.quiet_hours import QuietHours
 from octoprint_spaghetti.core.settings import Settings
 from octoprint_spaghetti.core.words import Notice
-from octoprint_spaghetti.drill import DrillReport, is_connected, run_drill, why_not_paused
+from octoprint_spaghetti.drill import DrillReport, run_drill, why_not_paused
 from octoprint_spaghetti.drill_schedule import DrillSchedule
 from octoprint_spaghetti.parts import build_parts
 

@@ -9,13 +9,12 @@ from dataclasses import replace
 from octoprint_spaghetti.chain import ChainReport, Step
 from octoprint_spaghetti.core.geometry import Box
 from octoprint_spaghetti.core.policies import ObicoPolicy, Policy, PrintEvent, SpaghettiPolicy
+from octoprint_spaghetti.core.printer_state import is_connected
 from octoprint_spaghetti.core.settings import Settings
 from octoprint_spaghetti.core.words import Answer, Detection, Sighting
 
 #: A clear failure: nearly certain, in the middle of the picture, for five minutes of a print that is long warmed up.
 _SCORE, _PLACE, _LASTS_S, _INTO_PRINT_S = 0.95, Box(0.35, 0.35, 0.65, 0.65), 300.0, 3600.0
-#: States of OctoPrint in which a job could be paused if one were printing, and those in which one is.
-_READY = frozenset({"OPERATIONAL", "STARTING", "PRINTING", "PAUSING", "PAUSED", "RESUMING", "FINISHING", "CANCELLING"})
 
 
 def dry_run(report: ChainReport, settings: Settings, printer_state: Callable[[], str]) -> ChainReport:
@@ -58,7 +57,7 @@ def seconds_to_act(settings: Settings, answer: Answer) -> float | None:
 
 
 def _pause_problem(settings: Settings, state: str) -> str:
-    if settings.shadow or settings.action != "pause" or state in _READY:
+    if settings.shadow or settings.action != "pause" or is_connected(state):
         return ""
     return f"The printer is not connected (OctoPrint says {state.lower()}), so it could not be paused; connect it and test again."
 
