@@ -190,13 +190,14 @@ def _judged(belief: Belief, sighting: Sighting, patience: Patience) -> Belief:
     step = _step(belief, at, patience)
     evidence = belief.evidence + _weight(step, patience.time_constant) * (score - belief.evidence)
     recent = (*_newer(belief.recent, at - _window(belief, at, patience)), Glance(at, score, _places(answer, patience)))
-    seen = replace(belief, last_at=at, evidence=evidence, recent=recent)
     if evidence < patience.suspect_at:
-        calm = replace(seen, suspect_since=None, verdict=Verdict.WATCHING)
         most = max(patience.lasting_usual, belief.background.printer)  # or a score that climbs slowly would raise its own bar
-        return _used_to(calm, min(answer.score, most), _weight(step, patience.calm_time))
+        usual = belief.usual + _weight(step, patience.calm_time) * (min(answer.score, most) - belief.usual)
+        return replace(
+            belief, last_at=at, evidence=evidence, recent=recent, suspect_since=None, usual=usual, verdict=Verdict.WATCHING
+        )
     since = at if belief.suspect_since is None else belief.suspect_since
-    seen = replace(seen, suspect_since=since, verdict=Verdict.SUSPECT)
+    seen = replace(belief, last_at=at, evidence=evidence, recent=recent, suspect_since=since, verdict=Verdict.SUSPECT)
     if _sustained(seen, at, patience):
         return replace(seen, verdict=Verdict.FAILING)
     if is_lasting(seen, at, patience) and growth(seen, patience) < _GROWING:
