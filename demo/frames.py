@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from inference_server.scene import Scene
 
 _SUFFIXES = {".jpg", ".jpeg"}
+#: What every JPEG file begins with; a PNG that is called .jpg would be played as a camera that is broken.
+_JPEG_START = b"\xff\xd8\xff"
 #: Longest wait for a frame that is being rendered, in seconds; one takes about a tenth of that on a slow machine.
 _RENDER_PATIENCE_S = 10.0
 
@@ -50,6 +52,10 @@ class FolderFrames:
         self.paths = sorted((path for path in folder.iterdir() if path.suffix.lower() in _SUFFIXES), key=natural_order)
         if not self.paths:
             raise NoFrames(f"{folder} holds no .jpg file; name a folder of JPEG files in time order")
+        others = [path for path in self.paths if not _begins_as_jpeg(path)]
+        if others:
+            more = f" (one of {len(others)} such files)" if len(others) > 1 else ""
+            raise NoFrames(f"{others[0]} is not a JPEG file, whatever its name says{more}; convert or remove it")
 
     def __len__(self) -> int:
         """Return how many frames there are."""
@@ -65,6 +71,11 @@ class FolderFrames:
 
     def close(self) -> None:
         """Hold nothing, free nothing."""
+
+
+def _begins_as_jpeg(path: Path) -> bool:
+    with path.open("rb") as stream:
+        return stream.read(len(_JPEG_START)) == _JPEG_START
 
 
 class SceneFrames:

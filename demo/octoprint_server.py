@@ -119,6 +119,9 @@ def configuration(
 class OctoPrintServer:
     """One OctoPrint process; a context manager that starts it, waits until its printer is ready, and stops it."""
 
+    #: Where the process is started; None: in this one's folder, whose packages Python then prefers to installed ones.
+    folder: Path | None = None
+
     def __init__(
         self,
         python: Path,
@@ -172,11 +175,11 @@ class OctoPrintServer:
     def start(self) -> None:
         """Write the configuration and start the process; returns before it is ready."""
         self.base.mkdir(parents=True, exist_ok=True)
-        # JSON is YAML, so no YAML library is needed here. OctoPrint migrates the configuration on its first start:
-        # one that is there already belongs to an earlier start in the same folder and is kept.
+        # OctoPrint migrates the configuration on its first start: one that is there already belongs to an earlier start in
+        # the same folder and is kept.
         config = self.base / "config.yaml"
         if not config.exists():
-            config.write_text(json.dumps(configuration(self.port, self._camera_url, self._plugins), indent=2))
+            config.write_text(json.dumps(self.configuration(), indent=2))  # JSON is YAML: no YAML library is needed here
         users = self.base / "users.yaml"
         users.touch(mode=0o600)
         users.write_text(json.dumps(self._users(), indent=2))
@@ -187,9 +190,19 @@ class OctoPrintServer:
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
-                env=self._environment(),
+                env=self.environment(),
+                cwd=self.folder,
                 start_new_session=True,  # Ctrl-C is for the demonstration, which then stops OctoPrint in order
             )
+
+    def configuration(self) -> dict[str, Any]:
+        """Return what ``config.yaml`` holds at the first start; for a test that wants another OctoPrint."""
+        return configuration(self.port, self._camera_url, self._plugins)
+
+    def environment(self) -> dict[str, str]:
+        """Return the environment of the process; for a test that wants another OctoPrint."""
+        foreign = {"PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV"}
+        return {key: value for key, value in os.environ.items() if key not in foreign} | {"HOME": str(self.base), "NO_COLOR": "1"}
 
     def wait_ready(self, timeout_s: float = START_PATIENCE_S) -> None:
         """Wait until the virtual printer is connected; raises :class:`OctoPrintError` with the end of the log."""
@@ -252,10 +265,6 @@ class OctoPrintServer:
         if not isinstance(status, dict):
             raise OctoPrintError(f"/plugin/{identifier}/status did not answer an object")
         return status
-
-    def _environment(self) -> dict[str, str]:
-        foreign = {"PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV"}
-        return {key: value for key, value in os.environ.items() if key not in foreign} | {"HOME": str(self.base), "NO_COLOR": "1"}
 
     def _users(self) -> dict[str, Any]:
         command = [str(self.python), "-c", _HASH_PASSWORD]

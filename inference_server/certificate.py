@@ -17,6 +17,8 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 DAYS = 825
 #: A clock of a Pi without a battery may be behind when it starts.
 CLOCK_SKEW = timedelta(days=1)
+#: Certificates that renew themselves do so a month before they end, so one this near to its end will not.
+WARN_DAYS = 21
 
 
 class CertificateError(ValueError):
@@ -33,6 +35,15 @@ class Certificate:
     def days_left(self, now: datetime) -> int:
         """Return whole days until it ends, negative when it has ended."""
         return (self.ends_at - now).days
+
+
+def warning(days_left: int) -> str | None:
+    """Return what to tell of a certificate with so many whole days left, None while it is far from its end."""
+    if days_left >= WARN_DAYS:
+        return None
+    if days_left < 0:
+        return "the certificate has ended; printers refuse the gateway until it is renewed."
+    return f"the certificate ends in {days_left} days; printers will refuse the gateway then. Renew it."
 
 
 def make(names: tuple[str, ...], certificate: Path, key: Path, days: int = DAYS, now: datetime | None = None) -> Certificate:
@@ -72,15 +83,22 @@ def make(names: tuple[str, ...], certificate: Path, key: Path, days: int = DAYS,
 def read(file: Path) -> Certificate:
     """Return what the first certificate in a PEM file says; raises :class:`CertificateError` when there is none."""
     try:
-        found = x509.load_pem_x509_certificate(file.read_bytes())
-        alternatives = found.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+        pem = file.read_bytes()
     except OSError as error:
         raise CertificateError(
             f"There is no certificate at {file} ({error.strerror}); name one with --certificate and --key, or make one: "
             "spaghetti-server gateway certificate --name ADDRESS."
         ) from error
+    return parse(pem, str(file))
+
+
+def parse(pem: bytes, where: str) -> Certificate:
+    """Return what the first certificate in PEM text says; raises :class:`CertificateError`, which says ``where`` it is from."""
+    try:
+        found = x509.load_pem_x509_certificate(pem)
+        alternatives = found.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
     except (ValueError, x509.ExtensionNotFound) as error:
-        raise CertificateError(f"{file} is no certificate that a printer could verify ({error}).") from error
+        raise CertificateError(f"{where} is no certificate that a printer could verify ({error}).") from error
     names = [*alternatives.get_values_for_type(x509.DNSName), *map(str, alternatives.get_values_for_type(x509.IPAddress))]
     return Certificate(tuple(names), found.not_valid_after_utc)
 

@@ -80,6 +80,11 @@ class Gateway:
         return self.home / "logs" / "access.log"
 
     @property
+    def certificate_log(self) -> Path:
+        """A line now and then that says when the certificate ends."""
+        return self.home / "logs" / "certificate.log"
+
+    @property
     def certificate_file(self) -> Path:
         """The certificate, with the chain that signed it."""
         return self.certificate or self.home / "tls" / "server.crt"

@@ -21,8 +21,6 @@ from inference_server.nginx import GatewayServer, find_nginx, prepare, reload
 from inference_server.tokens import TokenError, TokenFile
 
 LOOK_EVERY_S = 1.0
-#: Certificates that renew themselves do so a month before they end.
-WARN_DAYS = 21
 
 
 def default_home() -> Path:
@@ -90,10 +88,11 @@ def run(as_json: bool, **options: Any) -> None:
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # both end in KeyboardInterrupt
     try:
         with GatewayServer(gateway) as server:
-            _announce(gateway, server.target, as_json)
+            told = _announce(gateway, server.target, as_json)
             while server.is_running():
                 time.sleep(LOOK_EVERY_S)
                 _keep_house(server)
+                told = tell_of_its_end(server.certificate, told)
             raise GatewayError("nginx ended by itself; it has said why above.")
     except KeyboardInterrupt:
         click.echo("Stopping.", err=True)
@@ -159,7 +158,17 @@ def _keep_house(server: GatewayServer) -> None:
         click.echo(f"Warning: {error}", err=True)
 
 
-def _announce(gateway: Gateway, target: str | None, as_json: bool) -> None:
+def tell_of_its_end(found: certificates.Certificate | None, told: int) -> int:
+    """Warn once a day of a certificate that is near its end; ``told`` and the result are the days left that were told last."""
+    left = told if found is None else found.days_left(datetime.now(timezone.utc))
+    said = certificates.warning(left)
+    if left != told and said:
+        click.echo(f"Warning: {said}", err=True)
+    return left
+
+
+def _announce(gateway: Gateway, target: str | None, as_json: bool) -> int:
+    """Say what the gateway is; returns the days that its certificate has left."""
     printers = [token.printer for token in TokenFile(gateway.home).tokens()]
     found = certificates.read(gateway.certificate_file)
     left = found.days_left(datetime.now(timezone.utc))
@@ -171,5 +180,7 @@ def _announce(gateway: Gateway, target: str | None, as_json: bool) -> None:
         click.echo(f"  passes on to  {', '.join(gateway.triton)}{'' if gateway.triton_key else ' (without a key)'}")
         click.echo(f"  certificate   {', '.join(found.names)}, {left} days left")
         click.echo(f"  printers      {', '.join(printers) or 'none yet: spaghetti-server token add NAME'}")
-    if left < WARN_DAYS:
-        click.echo(f"Warning: the certificate ends in {left} days; printers will refuse the gateway then.", err=True)
+    said = certificates.warning(left)
+    if said:
+        click.echo(f"Warning: {said}", err=True)
+    return left

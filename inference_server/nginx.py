@@ -8,10 +8,12 @@ import signal
 import subprocess
 import time
 from contextlib import suppress
+from datetime import datetime, timezone
 from pathlib import Path
 from types import TracebackType
 
-from inference_server.certificate import CertificateError, read
+from inference_server import certificate_log
+from inference_server.certificate import Certificate, CertificateError, read
 from inference_server.gateway import Gateway, GatewayError, render
 from inference_server.tokens import TokenFile
 
@@ -22,6 +24,8 @@ READY_TIMEOUT_S = 10.0
 QUIT_PATIENCE_S = 8.0
 KILL_PATIENCE_S = 5.0
 POLL_S = 0.05
+#: After this long new workers show what was reloaded.
+RELOADED_S = 2.0
 CHECK_TIMEOUT_S = 20.0
 #: 130 bytes a call: with 200 printers two days of calls, and twice this on the disk.
 LARGEST_LOG_BYTES = 1 << 30
@@ -101,6 +105,8 @@ class GatewayServer:
         self._log = log
         self._process: subprocess.Popen[bytes] | None = None
         self._seen: tuple[float, ...] = ()
+        self._certificate: Certificate | None = None
+        self._look_at = 0.0
 
     def __enter__(self) -> GatewayServer:
         self.start()
@@ -114,6 +120,11 @@ class GatewayServer:
         """Where printers call: host:port."""
         host = self.gateway.host
         return f"[{host}]:{self.gateway.port}" if ":" in host else f"{host}:{self.gateway.port}"
+
+    @property
+    def certificate(self) -> Certificate | None:
+        """What printers were shown when :meth:`keep_house` looked last; None before."""
+        return self._certificate
 
     def start(self) -> None:
         """Start nginx and block until it listens; raises :class:`GatewayError` when it does not."""
@@ -138,18 +149,23 @@ class GatewayServer:
         reload(self.gateway.home, self._binary)
 
     def keep_house(self) -> None:
-        """Let nginx read what was changed (a renewed certificate, tokens), and begin a new log when the old one is long.
+        """Let nginx read what was changed (a renewed certificate, tokens), begin a new log when the old one is long, and note
+        every minute when the certificate ends.
 
-        Call it every second or so; raises :class:`GatewayError` when nginx would refuse what was changed.
+        Call it every second or so; raises :class:`GatewayError` when nginx would refuse what was changed, or shows no certificate.
         """
         changed = self._changed_at()
         if changed != self._seen:
             self._seen = changed
             self.reload()
+            self._look_at = time.monotonic() + RELOADED_S
         log = self.gateway.access_log
         if self._process is not None and log.exists() and log.stat().st_size > LARGEST_LOG_BYTES:
             log.replace(log.with_name(f"{log.name}.1"))
             self._process.send_signal(signal.SIGUSR1)  # nginx opens its logs again
+        if time.monotonic() >= self._look_at:
+            self._look_at = time.monotonic() + certificate_log.EVERY_S
+            self._note_certificate()
 
     def stop(self) -> None:
         """End nginx: calls in progress are answered, streams are cut after 4 s. Does nothing when nothing runs."""
@@ -163,6 +179,13 @@ class GatewayServer:
                 return
         process.kill()
         process.wait(KILL_PATIENCE_S)
+
+    def _note_certificate(self) -> None:
+        try:
+            self._certificate = certificate_log.served(self.gateway.host, self.gateway.port)
+        except (OSError, CertificateError) as error:
+            raise GatewayError(f"The gateway's own certificate cannot be looked at ({error}).") from error
+        certificate_log.note(self.gateway.certificate_log, self._certificate, datetime.now(timezone.utc))
 
     def _wait_ready(self) -> None:
         end = time.monotonic() + READY_TIMEOUT_S

@@ -19,6 +19,8 @@ from inference_server.engine import EngineFailed
 from inference_server.gpu import visible_gpus
 from inference_server.listening import HostNotHere, KeyUnusable, check_host, is_loopback, read_key
 from inference_server.model_files import DamagedModel, default_model, verify
+from inference_server.precision import Asked as AskedPrecision
+from inference_server.precision import Chosen, NoChoice, byte_instructions, for_cpu
 from inference_server.repository import Profile, RepositoryError, assemble, usable_cores
 from inference_server.triton import LOOPBACK, TritonBinary, TritonFailed, TritonMissing, TritonServer, find_triton, free_port
 from inference_server.triton_binary import triton_in
@@ -57,6 +59,8 @@ class Serving:
     profile: Profile
     device: str
     why: str
+    precision: str
+    precision_why: str
     triton: str
     origin: str
     pid: int
@@ -94,17 +98,29 @@ def choose(asked: Asked, require_gpu: bool, gpus: Sequence[str], triton: TritonB
     )
 
 
-def model_file(given: Path | None, profile: Profile, gpus: Sequence[str], triton: TritonBinary, work: Path) -> Path:
-    """Return the file to serve: what was given, else the shipped detector; for TensorRT its engine, built and proven when it is new.
+def detector_file(
+    given: Path | None, asked: AskedPrecision, profile: Profile, gpus: Sequence[str], triton: TritonBinary, work: Path
+) -> Chosen:
+    """Return the file to serve: what was given, else the shipped detector as it suits this machine.
 
-    Raises :class:`DamagedModel` or :class:`EngineFailed`.
+    On the CPU that is the int8 copy where the processor gains by it; for TensorRT the engine, built and proven when it is new.
+    Raises :class:`DamagedModel`, :class:`EngineFailed`, or :class:`NoChoice` when a precision was asked for where there is only one.
     """
+    if asked != "auto" and (given is not None or profile != "cpu"):
+        raise NoChoice(
+            f"--precision {asked} chooses between the shipped files on the CPU: leave it out "
+            + ("together with --model." if given is not None else f"with the profile {profile}.")
+        )
+    if profile == "cpu" and given is None:
+        chosen = for_cpu(asked, byte_instructions())
+        verify(chosen.path)
+        return chosen
     model = given or default_model()
     if given is None:
         verify(model)
     if profile != "tensorrt" or model.suffix == ".plan":
-        return model
-    return proven_engine(model, gpus, triton, work)
+        return Chosen(model, "as it is", f"{model.name} was named") if given else Chosen(model, "fp32", f"profile {profile}")
+    return Chosen(proven_engine(model, gpus, triton, work), "fp16", "TensorRT's engine")
 
 
 def device_of(server: TritonServer, gpus: Sequence[str]) -> tuple[bool, str]:
@@ -139,7 +155,9 @@ def _undisturbed() -> Iterator[None]:
             signal.signal(number, handler)
 
 
-def serve_until_stopped(server: TritonServer, choice: Choice, gpus: Sequence[str], needs_gpu: bool, as_json: bool) -> None:
+def serve_until_stopped(
+    server: TritonServer, choice: Choice, detector: Chosen, gpus: Sequence[str], needs_gpu: bool, as_json: bool
+) -> None:
     """Start ``server``, say what it runs on, and block until KeyboardInterrupt; then everything it started is gone.
 
     Raises :class:`TritonFailed` when Triton does not start or dies by itself, :class:`GpuNotUsed` when it ended up on the CPU.
@@ -150,7 +168,7 @@ def serve_until_stopped(server: TritonServer, choice: Choice, gpus: Sequence[str
         on_gpu, device = device_of(server, gpus)
         if needs_gpu and not on_gpu:
             raise GpuNotUsed(f"A GPU was asked for, but Triton runs the detector on the {device}: see {server.log}.")
-        _announce(_describe(server, choice, device), as_json)
+        _announce(_describe(server, choice, detector, device), as_json)
         while server.is_running():
             time.sleep(LOOK_EVERY_S)
         raise TritonFailed(f"Triton stopped by itself: {server.trouble()}")
@@ -159,13 +177,15 @@ def serve_until_stopped(server: TritonServer, choice: Choice, gpus: Sequence[str
             server.stop()
 
 
-def _describe(server: TritonServer, choice: Choice, device: str) -> Serving:
+def _describe(server: TritonServer, choice: Choice, detector: Chosen, device: str) -> Serving:
     return Serving(
         target=server.target,
         model=server.model_config(ENSEMBLE)["parameters"]["model_name"]["string_value"],
         profile=choice.profile,
         device=device,
         why=choice.why,
+        precision=detector.precision,
+        precision_why=detector.why,
         triton=server.version,
         origin=server.binary.origin,
         pid=server.pid,
@@ -181,6 +201,7 @@ def _announce(serving: Serving, as_json: bool) -> None:
         return
     click.echo(f"Serving {serving.model} on {serving.target}")
     click.echo(f"  runs on  {serving.device}, profile {serving.profile} ({serving.why})")
+    click.echo(f"  numbers  {serving.precision} ({serving.precision_why})")
     click.echo(f"  Triton   {serving.triton}, {serving.origin}, process {serving.pid}")
     click.echo(f"  log      {serving.log}")
 
@@ -203,6 +224,13 @@ def _announce(serving: Serving, as_json: bool) -> None:
     "--model",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     help="An .onnx or .plan file; default: the shipped one.",
+)
+@click.option(
+    "--precision",
+    type=click.Choice(["auto", "fp32", "int8"]),
+    default="auto",
+    show_default=True,
+    help="Of the shipped detector on the CPU; auto: int8 where the processor gains by it.",
 )
 @click.option(
     "--work",
@@ -230,6 +258,7 @@ def command(
     profile: Asked,
     require_gpu: bool,
     model: Path | None,
+    precision: AskedPrecision,
     work: Path | None,
     triton_folder: Path | None,
     key_file: Path | None,
@@ -250,11 +279,11 @@ def command(
             choice = choose(profile, require_gpu, gpus, triton)
             if not is_loopback(host):
                 click.echo(_exposed(host, key), err=True)
-            file = model_file(model, choice.profile, gpus, triton, folder)
+            detector = detector_file(model, precision, choice.profile, gpus, triton, folder)
             port = port or free_port(host)
             place = folder / f"port-{port}"
             server = TritonServer(
-                assemble(place / "repository", profile=choice.profile, model=file),
+                assemble(place / "repository", profile=choice.profile, model=detector.path),
                 log=place / "triton.log",
                 profile=choice.profile,
                 binary=triton,
@@ -265,14 +294,14 @@ def command(
                 metrics_host=metrics_host,
                 key=key,
             )
-            serve_until_stopped(server, choice, gpus, require_gpu or profile == "tensorrt", as_json)
+            serve_until_stopped(server, choice, detector, gpus, require_gpu or profile == "tensorrt", as_json)
     except KeyboardInterrupt:
         click.echo("Stopped.", err=True)
     except TritonMissing as error:
         raise _Failure(error, EXIT_NO_TRITON) from error
     except GpuNotUsed as error:
         raise _Failure(error, EXIT_NO_GPU) from error
-    except (HostNotHere, KeyUnusable) as error:
+    except (HostNotHere, KeyUnusable, NoChoice) as error:
         raise _Failure(error, EXIT_WRONG_USE) from error
     except (TritonFailed, RepositoryError, DamagedModel, EngineFailed) as error:
         raise _Failure(error, 1) from error

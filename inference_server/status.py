@@ -6,6 +6,7 @@ import json
 import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
+from datetime import datetime, timezone
 from pathlib import Path
 
 import click
@@ -13,7 +14,9 @@ from rich.console import Console, Group, RenderableType
 from rich.live import Live
 from rich.table import Column, Table
 
+from inference_server import certificate_log
 from inference_server.access_log import Use, by_printer, recent
+from inference_server.certificate import warning
 from inference_server.gateway import Gateway
 from inference_server.gateway_verbs import home_option
 from inference_server.tokens import TokenError, TokenFile
@@ -27,7 +30,8 @@ WINDOW_S = 120.0
 class Report:
     """One look: the server's load since the last one, and what the printers did in the last ``window_s`` (None: no gateway here).
 
-    ``strangers`` counts calls without a valid token.
+    ``strangers`` counts calls without a valid token; ``certificate_days`` are the whole days until the gateway's certificate ends, as
+    the gateway noted last (None: it did not).
     """
 
     load: Load
@@ -35,6 +39,7 @@ class Report:
     printers: tuple[Use, ...] | None
     silent: tuple[str, ...]
     strangers: int
+    certificate_days: int | None = None
 
 
 def looks(url: str, home: Path, seconds: float) -> Iterator[Report]:
@@ -55,7 +60,14 @@ def report(measured: Load, home: Path, now: float) -> Report:
     printers = tuple(by_printer(calls))
     heard = {use.printer for use in printers}
     silent = tuple(token.printer for token in TokenFile(home).tokens() if token.printer not in heard)
-    return Report(measured, WINDOW_S, printers, silent, sum(call.printer is None for call in calls))
+    strangers = sum(call.printer is None for call in calls)
+    return Report(measured, WINDOW_S, printers, silent, strangers, days_left(Gateway(home), now))
+
+
+def days_left(gateway: Gateway, now: float) -> int | None:
+    """Return the whole days from ``now`` (Unix seconds) until the certificate ends that the gateway noted last; None without a note."""
+    ends = certificate_log.last(gateway.certificate_log)
+    return None if ends is None else (ends - datetime.fromtimestamp(now, timezone.utc)).days
 
 
 @click.command()
@@ -131,6 +143,9 @@ def _tail(found: Report) -> str:
         lines.append(f"Not heard in that time: {', '.join(found.silent)}.")
     if found.strangers:
         lines.append(f"{found.strangers} calls had no valid token.")
+    if found.certificate_days is not None:
+        said = warning(found.certificate_days)
+        lines.append(f"Warning: {said}" if said else f"The certificate is good for {found.certificate_days} days.")
     return " ".join(lines)
 
 

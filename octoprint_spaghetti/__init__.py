@@ -23,9 +23,11 @@ def __plugin_load__() -> None:
     plugin = SpaghettiPlugin()
     hooks = {
         "octoprint.comm.protocol.gcode.sent": plugin.on_gcode_sent,
+        "octoprint.comm.protocol.scripts": plugin.on_script,
         "octoprint.events.register_custom_events": plugin.custom_events,
         "octoprint.access.permissions": plugin.permissions,
         "octoprint.plugin.health_check.get_additional_checks": plugin.health_checks,
+        "octoprint.plugin.softwareupdate.check_config": plugin.update_information,
     }
     # OctoPrint looks for these two names in the module once it has called this function.
     globals().update(__plugin_implementation__=plugin, __plugin_hooks__=hooks)

@@ -14,17 +14,23 @@ from octoprint.access.permissions import Permissions
 from werkzeug.exceptions import HTTPException
 
 from octoprint_spaghetti import __version__
-from octoprint_spaghetti.answers import fresh
+from octoprint_spaghetti.answers import fresh, told
 from octoprint_spaghetti.chain import ChainReport, try_chain
 from octoprint_spaghetti.core.errors import SettingRefused
+from octoprint_spaghetti.core.further_cameras import MOST_FURTHER
 from octoprint_spaghetti.core.history import History
+from octoprint_spaghetti.core.sentence import say
 from octoprint_spaghetti.core.settings import Settings, check
 from octoprint_spaghetti.core.words import Status
 from octoprint_spaghetti.dry_run import dry_run
+from octoprint_spaghetti.earlier import Earlier
 from octoprint_spaghetti.metrics import CONTENT_TYPE, exposition
 from octoprint_spaghetti.parts import build_parts
+from octoprint_spaghetti.questions import given_json
 from octoprint_spaghetti.watcher import Watcher
 
+#: By which number a picture's camera can be asked for, as the status lists them.
+_PLACES = tuple(str(place) for place in range(1, MOST_FURTHER + 2))
 #: The description of all routes, also of those of the other mixins.
 _DESCRIPTION = Path(__file__).with_name("static") / "openapi.json"
 
@@ -35,6 +41,7 @@ class Api(octoprint.plugin.BlueprintPlugin):
     watcher: Watcher | None = None
     _one_check = threading.Lock()
     history = History()  # frozen; the watcher's thread replaces it
+    earlier: Earlier | None = None  # than a restart in this print
 
     def is_blueprint_protected(self) -> bool:
         """Leave the refusal to the permission of each route."""
@@ -49,7 +56,7 @@ class Api(octoprint.plugin.BlueprintPlugin):
         """Answer whatever a route refuses as JSON with a sentence, for programs and for the page alike."""
         if error.response is not None:
             return flask.make_response(error.response)
-        return fresh(flask.make_response(flask.jsonify({"error": error.description}), error.code))
+        return flask.make_response(told({"error": error.description}), error.code)
 
     def current_settings(self) -> Settings:
         """Return the stored settings; the plugin class reads them from OctoPrint."""
@@ -61,7 +68,7 @@ class Api(octoprint.plugin.BlueprintPlugin):
         """Answer with the status of the watch; where the evidence lies on the disk is for administrators."""
         status = self.watcher.status if self.watcher is not None else Status()
         folder = {"incident_folder": status.incident_folder} if Permissions.SETTINGS.can() else {}
-        return fresh(flask.jsonify({**status.as_json(), **folder}))
+        return told({**status.as_json(), **folder})
 
     @octoprint.plugin.BlueprintPlugin.route("/metrics", methods=["GET"])
     @Permissions.PLUGIN_SPAGHETTI_VIEW.require(403)
@@ -74,15 +81,23 @@ class Api(octoprint.plugin.BlueprintPlugin):
     @Permissions.PLUGIN_SPAGHETTI_VIEW.require(403)
     def curve(self) -> flask.Response:
         """Answer with the curve of the print that runs, or of the last one; at most 80 kB, however long it lasted."""
-        return fresh(flask.jsonify(self.history.as_json()))
+        history, earlier = self.history, self.earlier
+        if earlier is not None:
+            history = history.preceded_by(earlier.history(self.current_settings().patience()))
+        return fresh(flask.jsonify(history.as_json()))
 
     @octoprint.plugin.BlueprintPlugin.route("/frame.jpg", methods=["GET"])
     @Permissions.PLUGIN_SPAGHETTI_VIEW.require(403)
     def frame(self) -> flask.Response:
-        """Answer with the last picture that was looked at."""
-        picture = self.watcher.picture if self.watcher is not None else None
+        """Answer with the last picture that was looked at, of the ``camera`` that is asked for by its place, from 1."""
+        place = flask.request.args.get("camera")
+        if place is not None and place not in _PLACES:
+            flask.abort(400, description=say("The camera must be a number from 1 to %(most)d.", most=len(_PLACES)))
+        picture = None
+        if self.watcher is not None:
+            picture = self.watcher.picture if place is None else self.watcher.pictures.get(int(place))
         if picture is None:
-            flask.abort(404, description="No picture has been looked at yet.")
+            flask.abort(404, description=say("No picture has been looked at yet."))
         return fresh(flask.Response(picture.jpeg, mimetype="image/jpeg"))
 
     @octoprint.plugin.BlueprintPlugin.route("/false_alarm", methods=["POST"])
@@ -97,7 +112,7 @@ class Api(octoprint.plugin.BlueprintPlugin):
     @Permissions.PLUGIN_SPAGHETTI_CONTROL.require(403)
     def mute(self) -> flask.Response:
         """Do nothing about this print any more (``{"on": true}``), or go back to acting."""
-        given = flask.request.get_json(silent=True)
+        given = given_json()
         if not isinstance(given, dict) or not isinstance(given.get("on"), bool):
             flask.abort(400, description='The body must be {"on": true} or {"on": false}.')
         self._watcher().mute(given["on"])
@@ -107,11 +122,11 @@ class Api(octoprint.plugin.BlueprintPlugin):
     @Permissions.PLUGIN_SPAGHETTI_CONFIGURE.require(403)
     def test(self) -> flask.Response:
         """Send one picture through the chain up to a pause that is not ordered, with the settings of the request over the stored ones."""
-        given = flask.request.get_json(silent=True) or {}
+        given = given_json() or {}
         try:
             settings = self._overridden(given if isinstance(given, dict) else {})
         except SettingRefused as error:
-            return flask.make_response(flask.jsonify({"error": str(error), "setting": error.name}), 400)
+            return flask.make_response(told({"error": str(error), "setting": error.name}), 400)
         report = dry_run(try_chain(settings, build_parts), settings, lambda: str(self._printer.get_state_id()))
         return _shown(report)
 
@@ -120,7 +135,7 @@ class Api(octoprint.plugin.BlueprintPlugin):
     def check_now(self) -> flask.Response:
         """Take a picture and look at it now, whether something prints or not, with the stored settings; nothing is judged."""
         if not self._one_check.acquire(blocking=False):
-            flask.abort(409, description="Another look is under way; try again when it has ended.")
+            flask.abort(409, description=say("Another look is under way; try again when it has ended."))
         try:
             report = try_chain(self.current_settings(), build_parts)
         finally:
@@ -151,7 +166,7 @@ class Api(octoprint.plugin.BlueprintPlugin):
 
     def _watcher(self) -> Watcher:
         if self.watcher is None:
-            flask.abort(503, description="The plugin is still starting.")
+            flask.abort(503, description=say("The plugin is still starting."))
         return self.watcher
 
     def _overridden(self, given: dict[str, Any]) -> Settings:
@@ -171,7 +186,8 @@ class Api(octoprint.plugin.BlueprintPlugin):
 
 def _shown(report: ChainReport) -> flask.Response:
     picture = "" if report.frame is None else _data_uri(report.frame.jpeg)
-    return fresh(flask.jsonify({**report.as_json(), "picture": picture}))
+    further = ["" if frame is None else _data_uri(frame.jpeg) for frame in report.further]
+    return told({**report.as_json(), "picture": picture, "further_pictures": further})
 
 
 def _data_uri(jpeg: bytes) -> str:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from octoprint_spaghetti.adapters.mqtt import Broker, BrokerAddress
 from octoprint_spaghetti.core import home_assistant
 from octoprint_spaghetti.core.errors import ChannelError
 from octoprint_spaghetti.core.settings import Settings
-from octoprint_spaghetti.core.words import Frame, Notice, Status
+from octoprint_spaghetti.core.words import Detection, Frame, Notice, Status, Verdict
+
+_ALARMED = frozenset({Verdict.SUSPECT, Verdict.FAILING})
 
 
 @dataclass(frozen=True)
@@ -25,7 +27,8 @@ class Shown:
 class Broadcast:
     """Keeps the broker informed; all methods belong to the thread of ``post``, on which it also runs what the broker sends.
 
-    ``device_name`` is what Home Assistant calls the printer; ``obey`` is called with a command's word.
+    ``device_name`` is what Home Assistant calls the printer; ``obey`` is called with a command's word; ``drawn`` returns a JPEG
+    with boxes, which costs a process: it is asked only while something is wrong.
     """
 
     def __init__(
@@ -34,6 +37,7 @@ class Broadcast:
         *,
         post: Callable[[Callable[[], None]], None],
         obey: Callable[[str], None],
+        drawn: Callable[[bytes, Iterable[Detection]], bytes],
         device_name: str,
         version: str,
         logger: logging.Logger,
@@ -41,6 +45,7 @@ class Broadcast:
         self._settings = settings
         self._post = post
         self._obey = obey
+        self._drawn = drawn
         self._device_name = device_name
         self._version = version
         self._logger = logger
@@ -93,7 +98,8 @@ class Broadcast:
         self._broker.publish(topics.status, home_assistant.status_payload(status, wall))
         self._broker.publish(topics.details, home_assistant.details_payload(status))
         if frame is not None and self._picture_due(status, now):
-            self._broker.publish(topics.picture, frame.jpeg)
+            alarmed = status.verdict in _ALARMED or self._is_new_incident(status)
+            self._broker.publish(topics.picture, self._drawn(frame.jpeg, status.detections) if alarmed else frame.jpeg)
             self._shown = Shown(status.picture_number, status.incident, now)
 
     def tell(self, notice: Notice) -> None:
@@ -113,8 +119,10 @@ class Broadcast:
     def _picture_due(self, status: Status, now: float) -> bool:
         if status.picture_number == self._shown.number:
             return False
-        new_incident = status.incident is not None and status.incident != self._shown.incident
-        return new_incident or now - self._shown.at >= self._settings.mqtt_picture_interval
+        return self._is_new_incident(status) or now - self._shown.at >= self._settings.mqtt_picture_interval
+
+    def _is_new_incident(self, status: Status) -> bool:
+        return status.incident is not None and status.incident != self._shown.incident
 
     def _introduce(self) -> None:
         """Say what a broker that has just been reached must know: who we are, and how things stand."""

@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any
 
 from octoprint_spaghetti.core.errors import DetectorMissing, SpaghettiError
+from octoprint_spaghetti.core.sentence import say
 from octoprint_spaghetti.core.settings import Settings
 from octoprint_spaghetti.core.words import Answer, Frame, as_json
 from octoprint_spaghetti.ports import Parts
@@ -29,13 +31,15 @@ class Step:
 class ChainReport:
     """What the test found: the steps that were taken, the picture if one came, and the answer if there is one.
 
-    ``note`` says in a sentence what is not broken and yet should be known, or is empty.
+    ``note`` says in a sentence what is not broken and yet should be known, or is empty; ``further`` are the pictures of the
+    cameras beside the first one, in their order (None: it gave none).
     """
 
     steps: tuple[Step, ...]
     answer: Answer | None = None
     frame: Frame | None = None
     note: str = ""
+    further: tuple[Frame | None, ...] = ()
 
     @property
     def passed(self) -> bool:
@@ -56,9 +60,10 @@ class ChainReport:
 
 
 def try_chain(settings: Settings, build: Callable[[Settings], Parts]) -> ChainReport:
-    """Set up, capture, connect and look once, then look once more on this computer where it is the fallback.
+    """Set up, capture, connect and look once, then capture with each further camera, and look once more on this computer where
+    it is the fallback.
 
-    Blocks for the camera's and the frame's deadlines at most, and for the start of this computer's detector.
+    Blocks for the cameras' and the frame's deadlines at most, and for the start of this computer's detector.
     """
     report = _try_parts(replace(settings, fallback=False), build)
     if settings.detector != "server" or not settings.fallback or report.answer is None or report.frame is None:
@@ -73,16 +78,20 @@ def _try_parts(settings: Settings, build: Callable[[Settings], Parts]) -> ChainR
     except SpaghettiError:
         return ChainReport(tuple(steps))
     frame = answer = None
+    further: list[Frame | None] = []
     try:
         frame = _timed(steps, "camera", parts.camera.capture)
         _timed(steps, "connect", parts.detector.check)
         answer = _timed(steps, "look", lambda: parts.detector.look(frame))
+        for name, camera in zip(settings.camera_names()[1:], parts.further):
+            further.append(None)
+            with suppress(SpaghettiError):  # the step says it, and the next camera may do better
+                further[-1] = _timed(steps, f"camera {name}", camera.capture)
     except SpaghettiError:
         pass  # the last step says it
     finally:
-        parts.detector.close()
-        parts.camera.close()
-    return ChainReport(tuple(steps), answer, frame)
+        parts.close()
+    return ChainReport(tuple(steps), answer, frame, further=tuple(further))
 
 
 def _try_fallback(settings: Settings, build: Callable[[Settings], Parts], report: ChainReport, frame: Frame) -> ChainReport:
@@ -91,7 +100,7 @@ def _try_fallback(settings: Settings, build: Callable[[Settings], Parts], report
     try:
         parts = build(settings)
     except DetectorMissing as error:
-        return replace(report, note=f"Without a server the print is not watched: {error}")
+        return replace(report, note=say("Without a server the print is not watched: %(error)s", error=str(error)))
 
     def look() -> None:
         parts.detector.check()
@@ -102,8 +111,7 @@ def _try_fallback(settings: Settings, build: Callable[[Settings], Parts], report
     except SpaghettiError:
         pass  # the step says it
     finally:
-        parts.detector.close()
-        parts.camera.close()
+        parts.close()
     return replace(report, steps=(*report.steps, *steps))
 
 

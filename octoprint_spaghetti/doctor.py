@@ -33,7 +33,10 @@ _PACKAGES = ("octoprint", "grpcio", "protobuf", "numpy", "onnxruntime", "opencv-
 
 @dataclass(frozen=True)
 class Patient:
-    """What the doctor may look at: settings, the data folder of the plugin, log files, and what the running plugin knows."""
+    """What the doctor may look at: settings, the data folder of the plugin, log files, and what the running plugin knows.
+
+    ``undone`` says what of the chosen action this installation cannot do.
+    """
 
     settings: Settings
     data_folder: Path
@@ -42,12 +45,14 @@ class Patient:
     status: Mapping[str, Any] | None = None
     channels: Mapping[str, Any] | None = None
     more_secrets: tuple[str, ...] = field(default=(), repr=False)
+    remarks: tuple[str, ...] = ()
+    undone: tuple[str, ...] = ()
 
     def secrets(self) -> tuple[str, ...]:
         """Return every string that must not be in the bundle, also those that a setting names a file for."""
         values = [value for name in sorted(SECRETS) for value in _strings(getattr(self.settings, name))]
-        address = self.settings.camera_url
-        if address:
+        further = (one.camera for one in self.settings.also_watched if one.is_address)
+        for address in filter(None, (self.settings.camera_url, *further)):
             user, _, password = address.rpartition("@")[0].rpartition("//")[2].partition(":")
             values += [address, user, password, unquote(password), address.partition("?")[2]]
         return (*values, *(secret for value in values for secret in _filed(value)), *self.more_secrets)
@@ -66,6 +71,8 @@ def findings(patient: Patient) -> tuple[Finding, ...]:
             writable=os.access(patient.data_folder, os.W_OK) if patient.data_folder.exists() else True,
             versions=versions(),
             channels=patient.channels,
+            remarks=patient.remarks,
+            undone=patient.undone,
         )
     )
 
@@ -92,7 +99,7 @@ def versions() -> dict[str, str]:
 def settings_without_secrets(settings: Settings) -> dict[str, Any]:
     """Return all settings but the secrets as plain JSON types, and under ``stored_secrets`` the names of those that are set."""
     shown = {name: plain(name, getattr(settings, name)) for name in Settings.defaults()}
-    hidden = SECRETS | {"camera_url"}  # cameras take passwords anywhere in their addresses
+    hidden = SECRETS | {"camera_url", "also_watched"}  # cameras take passwords anywhere in their addresses
     told = {name: value for name, value in shown.items() if name not in hidden}
     return {**told, "stored_secrets": sorted(name for name in hidden if shown[name])}
 

@@ -13,11 +13,14 @@ import flask
 import octoprint.plugin
 from octoprint.access.permissions import Permissions
 
+from octoprint_spaghetti.action_problems import action_problems
 from octoprint_spaghetti.chain import try_chain
 from octoprint_spaghetti.core.redaction import redacted
+from octoprint_spaghetti.core.sentence import joined, mapped, with_parts
 from octoprint_spaghetti.core.settings import Settings
 from octoprint_spaghetti.doctor import Patient, findings, write_bundle
 from octoprint_spaghetti.parts import build_parts
+from octoprint_spaghetti.upkeep import Upkeep
 
 
 class DoctorApi(octoprint.plugin.BlueprintPlugin):
@@ -25,6 +28,7 @@ class DoctorApi(octoprint.plugin.BlueprintPlugin):
 
     watcher: Any = None
     notices: Any = None
+    upkeep: Upkeep | None = None
 
     def current_settings(self) -> Settings:
         """Return the settings that count; the plugin class reads them from OctoPrint."""
@@ -50,8 +54,8 @@ class DoctorApi(octoprint.plugin.BlueprintPlugin):
             if self.watcher is None:  # OctoPrint asks while it starts, before there are settings
                 return []
             patient = self._patient(self.current_settings(), None)
-            answers = [f"{found.question} {found.answer}" for found in findings(patient) if found.well is False]
-            return [redacted(answer, patient.secrets()) for answer in answers]
+            answers = [joined((found.question, found.answer)) for found in findings(patient) if found.well is False]
+            return [mapped(answer, lambda text: redacted(text, patient.secrets())) for answer in answers]
 
         class SpaghettiHealthCheck(HealthCheck):
             """What is bad about the watch, if anything is."""
@@ -61,7 +65,11 @@ class DoctorApi(octoprint.plugin.BlueprintPlugin):
             def perform_check(self, force: bool = False) -> CheckResult:
                 """Return a warning with the sentences, or that all is well."""
                 sentences = bad()
-                return CheckResult(result=Result.WARNING, context={"sentences": sentences}) if sentences else CheckResult()
+                return (
+                    CheckResult(result=Result.WARNING, context=with_parts({"sentences": sentences}))
+                    if sentences
+                    else CheckResult()
+                )
 
         return [SpaghettiHealthCheck]
 
@@ -82,5 +90,7 @@ class DoctorApi(octoprint.plugin.BlueprintPlugin):
             test,
             status,
             self.notices.report.as_json() if self.notices is not None else None,
-            (str(key),) if key else (),
+            more_secrets=(str(key),) if key else (),
+            remarks=self.upkeep.remarks if self.upkeep is not None else (),
+            undone=action_problems(settings, self._printer, self._plugin_manager),
         )

@@ -13,17 +13,25 @@ from typing import Any
 
 from octoprint_spaghetti.core import judge, scene_health
 from octoprint_spaghetti.core.errors import SpaghettiError
+from octoprint_spaghetti.core.policies import Policy, SpaghettiPolicy, rules
 from octoprint_spaghetti.core.printer_state import is_connected
+from octoprint_spaghetti.core.sentence import Sentence, joined, say
 from octoprint_spaghetti.core.settings import Settings
-from octoprint_spaghetti.core.words import Frame, Notice, NoticeKind, Sighting, Verdict
+from octoprint_spaghetti.core.stopping import UNDER_WAY
+from octoprint_spaghetti.core.words import Answer, Frame, Notice, NoticeKind, Sighting, Verdict
 from octoprint_spaghetti.ports import Detector, Parts
 
 #: Frames that are judged at most: two minutes of a print, far more than a plain failure takes.
 _FRAMES = 60
+#: As while a failure is suspected, seconds.
+_APART_S = 2.0
+#: Obico's rule compares with how the print looked before: one hour of it, a frame every 10 s.
+_CALM_FRAMES = 360
 #: Each of so many is really looked at; their scores are judged in turn. A look with a drawn tangle takes half a second on a Pi's server.
 _LOOKS = 3
 #: The judge may take this long from the first tangle to the pause, seconds.
 _GOAL_S = 45.0
+_CANCEL = say("cancel (dry)")
 
 
 @dataclass(frozen=True)
@@ -51,10 +59,18 @@ class DrillReport:
 
     def sentence(self) -> str:
         """Say it in a sentence."""
-        broken = [f"{link.name}: {link.problem}" for link in self.links if link.problem]
+        broken = [joined((link.name, link.problem), ": ") for link in self.links if link.problem]
         if broken:
-            return "The fire drill failed. " + " ".join(broken)
-        return f"The fire drill passed: a failure would have been paused {self.seconds_to_pause or 0.0:.0f} s after it came into view."
+            return joined((say("The fire drill failed."), *broken))
+        seconds = self.seconds_to_pause or 0.0
+        if any(link.name == _CANCEL for link in self.links):
+            return say(
+                "The fire drill passed: a failure would have been cancelled %(seconds).0f s after it came into view.",
+                seconds=seconds,
+            )
+        return say(
+            "The fire drill passed: a failure would have been paused %(seconds).0f s after it came into view.", seconds=seconds
+        )
 
     def as_json(self) -> dict[str, Any]:
         """Return plain JSON types."""
@@ -85,10 +101,10 @@ def run_drill(
     drill = _Drill(settings, build)
     scores = drill.links_to_scores()
     seconds = drill.judge(scores) if scores else None
-    drill.try_link("pause (dry)", may_pause)
+    drill.try_link(_CANCEL if settings.action == "cancel" else say("pause (dry)"), may_pause)
     so_far = DrillReport(wall(), tuple(drill.links), seconds)
-    notice = Notice(NoticeKind.DRILL, f"Fire drill, nothing is wrong with your print. {so_far.sentence()}")
-    drill.try_link("messages", lambda: notify(notice))
+    notice = Notice(NoticeKind.DRILL, joined((say("Fire drill, nothing is wrong with your print."), so_far.sentence())))
+    drill.try_link(say("messages"), lambda: notify(notice))
     return replace(so_far, links=tuple(drill.links))
 
 
@@ -96,15 +112,16 @@ class _Drill:
     def __init__(self, settings: Settings, build: Callable[[Settings], Parts]) -> None:
         self._settings = settings
         self._build = build
+        self._calm: Answer | None = None  # to the picture as it is
         self.links: list[Link] = []
 
     def links_to_scores(self) -> list[Sighting]:
         """Go from the camera to the detector; return what was seen of the drawn tangle, or nothing when a link broke."""
         parts: Parts | None = None
         try:
-            parts = self._step("set up", lambda: self._build(self._settings))
-            frame = self._step("camera", parts.camera.capture, lambda frame: f"{len(frame.jpeg) / 1e3:.0f} kB")
-            self._step("server", parts.detector.check)
+            parts = self._step(say("set up"), lambda: self._build(self._settings))
+            frame = self._step(say("camera"), parts.camera.capture, lambda frame: f"{len(frame.jpeg) / 1e3:.0f} kB")
+            self._step(say("server"), parts.detector.check)
             self._look_plain(parts.detector, frame)
             return [self._look_for_tangle(parts.detector, frame) for _ in range(_LOOKS)]
         except (SpaghettiError, _Broken):
@@ -115,32 +132,51 @@ class _Drill:
                 parts.camera.close()
 
     def judge(self, seen: list[Sighting]) -> float | None:
-        """Show the judge those frames over and over, two seconds apart; return when it would have paused."""
-        patience = self._settings.patience()
-        belief = replace(judge.begin(0.0), extruding_at=-patience.warm_up)
+        """Show the rule that decides those frames over and over, two seconds apart; return when it would have paused."""
         started = time.perf_counter()
+        rule = self._rule()
         for number in range(_FRAMES):
-            at = 2.0 * (number + 1)
-            belief = judge.advance(belief, replace(seen[number % len(seen)], at=at), patience)
-            if belief.verdict is Verdict.FAILING:
-                late = "" if at <= _GOAL_S else f"It would have taken {at:.0f} s; raise the sensitivity."
-                self._add("judge", started, f"failing after {at:.0f} s", late)
+            at = _APART_S * (number + 1)
+            opinion = rule.see(replace(seen[number % len(seen)], at=at))
+            if opinion.verdict is Verdict.FAILING:
+                late = "" if at <= _GOAL_S else say("It would have taken %(seconds).0f s; raise the sensitivity.", seconds=at)
+                self._add(say("judge"), started, self._by_whom(say("failing after %(seconds).0f s", seconds=at)), late)
                 return at
-        why = (
-            f"Evidence reached {belief.evidence:.2f} of {patience.failing_at:.2f}. Is the tangle in an ignore zone, or too faint?"
+        why = say(
+            "Evidence reached %(evidence).2f of %(failing_at).2f. Is the tangle in an ignore zone, or too faint?",
+            evidence=opinion.evidence,
+            failing_at=opinion.failing_at,
         )
-        self._add("judge", started, "", why)
+        self._add(say("judge"), started, "", self._by_whom(why))
         return None
+
+    def _rule(self) -> Policy:
+        """Return the rule that decides about prints, in the middle of one that was calm so far."""
+        patience = self._settings.patience()
+        begun = replace(judge.begin(0.0), extruding_at=-patience.warm_up)
+        rule = next(rule for rule in rules(patience, begun) if rule.name == self._settings.policy)
+        if rule.name != SpaghettiPolicy.name and self._calm is not None:
+            for number in range(_CALM_FRAMES):
+                rule.see(Sighting(_APART_S * (number - _CALM_FRAMES), self._calm))
+        return rule
+
+    def _by_whom(self, sentence: str) -> str:
+        if self._settings.policy == SpaghettiPolicy.name:
+            return sentence
+        return say("%(sentence)s (by Obico's rule, which the settings let decide)", sentence=sentence)
 
     def try_link(self, name: str, attempt: Callable[[], str]) -> None:
         """Add a link whose attempt returns what is broken."""
         started = time.perf_counter()
         problem = attempt()
-        self._add(name, started, "" if problem else "ready", problem)
+        self._add(name, started, "" if problem else say("ready"), problem)
 
     def _look_plain(self, detector: Detector, frame: Frame) -> None:
         """See whether the picture can be judged, and is not full of spaghetti before anything is drawn."""
-        answer = self._step("picture", lambda: detector.look(frame), lambda answer: f"score {answer.score:.2f} as it is")
+        answer = self._step(
+            say("picture"), lambda: detector.look(frame), lambda answer: say("score %(score).2f as it is", score=answer.score)
+        )
+        self._calm = answer
         unfit = scene_health.problem(answer.scene)
         if unfit:
             self.links[-1] = replace(self.links[-1], problem=unfit)
@@ -149,10 +185,15 @@ class _Drill:
     def _look_for_tangle(self, detector: Detector, frame: Frame) -> Sighting:
         drawn = replace(frame, drill=True)
         answer = self._step(
-            "tangle", lambda: detector.look(drawn), lambda answer: f"score {answer.score:.2f} by {answer.detector}"
+            say("tangle"),
+            lambda: detector.look(drawn),
+            lambda answer: say("score %(score).2f by %(detector)s", score=answer.score, detector=answer.detector),
         )
         if answer.score < self._settings.patience().hit_at:
-            unseen = f"A drawn tangle scored {answer.score:.2f} only. Is it an own model, or a server that knows no drills?"
+            unseen = say(
+                "A drawn tangle scored %(score).2f only. Is it an own model, or a server that knows no drills?",
+                score=answer.score,
+            )
             self.links[-1] = replace(self.links[-1], problem=unseen)
             raise _Broken
         return Sighting(0.0, answer)
@@ -178,11 +219,11 @@ class _Broken(Exception):
 def why_not_paused(settings: Settings, state: str) -> str:
     """Return why a failure would not be paused under these settings in this state of the printer, or an empty string."""
     if not settings.enabled:
-        return "Watching is switched off in the settings."
+        return say("Watching is switched off in the settings.")
     if settings.shadow:
-        return "Shadow mode is on: failures are recorded and nothing is paused."
-    if settings.action != "pause":
-        return f"A failure only leads to: {settings.action}. Choose pause in the settings."
+        return say("Shadow mode is on: failures are recorded and nothing is paused.")
+    if settings.action not in UNDER_WAY:
+        return say("A failure only leads to: %(action)s. Choose pause in the settings.", action=Sentence(settings.action))
     if not is_connected(state):
-        return "OctoPrint is not connected to the printer; connect it, or nothing can be paused."
+        return say("OctoPrint is not connected to the printer; connect it, or nothing can be paused.")
     return ""

@@ -10,12 +10,13 @@ import flask
 import octoprint.plugin
 from octoprint.access.permissions import Permissions
 
-from octoprint_spaghetti.core.printer_state import is_connected
-from octoprint_spaghetti.core.quiet_hours import QuietHours
+from octoprint_spaghetti.action_problems import action_problems
+from octoprint_spaghetti.answers import told
+from octoprint_spaghetti.core.sentence import joined, say
 from octoprint_spaghetti.core.settings import Settings
 from octoprint_spaghetti.core.words import Notice
 from octoprint_spaghetti.drill import DrillReport, run_drill, why_not_paused
-from octoprint_spaghetti.drill_schedule import DrillSchedule
+from octoprint_spaghetti.drill_schedule import DrillSchedule, is_time_for_drill
 from octoprint_spaghetti.parts import build_parts
 
 #: A channel may take 20 s and the start of its process a few more; then it counts as failed.
@@ -39,30 +40,28 @@ class DrillApi(octoprint.plugin.BlueprintPlugin):
     @Permissions.PLUGIN_SPAGHETTI_VIEW.require(403)
     def last_drill(self) -> flask.Response:
         """Answer with the report of the last drill, or null."""
-        return _fresh(self.drills.last() if self.drills is not None else None)
+        return told(self.drills.last() if self.drills is not None else None)
 
     @octoprint.plugin.BlueprintPlugin.route("/drill", methods=["POST"])
     @Permissions.PLUGIN_SPAGHETTI_CONFIGURE.require(403)
     def hold_drill(self) -> flask.Response:
         """Hold a drill and answer with its report; takes seconds, up to a minute when a channel hangs."""
         if self.drills is None:
-            flask.abort(503, description="The plugin is still starting.")
+            flask.abort(503, description=say("The plugin is still starting."))
         report = self.drills.hold()
         if report is None:
-            flask.abort(409, description="A fire drill is being held already.")
-        return _fresh(report)
+            flask.abort(409, description=say("A fire drill is being held already."))
+        return told(report)
 
     def make_drills(self) -> DrillSchedule:
         """Return the schedule that keeps its report in the plugin's data folder."""
         return DrillSchedule(Path(self.get_plugin_data_folder()) / "drill.json", self._hold, time.time, self._logger)
 
     def hold_drill_if_due(self) -> None:
-        """Hold the drill of the schedule; called while no print runs. It waits for a printer that is switched on."""
-        settings = self.current_settings()
-        hours, local = QuietHours.parse(settings.quiet_hours), time.localtime()
-        quiet = hours is not None and hours.cover(60 * local.tm_hour + local.tm_min)
-        connected = is_connected(str(self._printer.get_state_id()))
-        if self.drills is not None and connected and not quiet:  # its message must get through
+        """Hold the drill of the schedule; called while no print runs."""
+        settings, local = self.current_settings(), time.localtime()
+        state = str(self._printer.get_state_id())
+        if self.drills is not None and is_time_for_drill(settings, state, 60 * local.tm_hour + local.tm_min):
             self.drills.hold_if_due(settings.drill_every)
 
     def _hold(self) -> DrillReport:
@@ -70,7 +69,10 @@ class DrillApi(octoprint.plugin.BlueprintPlugin):
         return run_drill(
             settings,
             build_parts,
-            may_pause=lambda: why_not_paused(settings, str(self._printer.get_state_id())),
+            may_pause=lambda: (
+                why_not_paused(settings, str(self._printer.get_state_id()))
+                or joined(action_problems(settings, self._printer, self._plugin_manager))
+            ),
             notify=self._notify_and_wait,
         )
 
@@ -84,14 +86,10 @@ class DrillApi(octoprint.plugin.BlueprintPlugin):
             open_ones = [one for one in report.channels if not one.problem and (one.succeeded_at or 0.0) < started]
             if not open_ones or time.monotonic() >= end:
                 failed = [
-                    f"{one.shown}: {one.problem or 'no answer'}" for one in report.channels if one.problem or one in open_ones
+                    joined((one.shown, one.problem or say("no answer")), ": ")
+                    for one in report.channels
+                    if one.problem or one in open_ones
                 ]
-                return "; ".join(failed + ([f"MQTT: {report.mqtt_problem}"] if report.mqtt_problem else []))
+                return joined((*failed, joined(("MQTT", report.mqtt_problem), ": ") if report.mqtt_problem else ""), "; ")
             time.sleep(_LOOK_EVERY_S)
         return ""
-
-
-def _fresh(content: Any) -> flask.Response:
-    response = flask.jsonify(content)
-    response.headers["Cache-Control"] = "no-store"
-    return response

@@ -10,6 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from octoprint_spaghetti.adapters.json_file import read_json, replace_json
+from octoprint_spaghetti.core.printer_state import is_connected
+from octoprint_spaghetti.core.quiet_hours import QuietHours
+from octoprint_spaghetti.core.sentence import with_parts
+from octoprint_spaghetti.core.settings import Settings
 from octoprint_spaghetti.drill import DrillReport
 
 _DAY_S = 86_400.0
@@ -57,8 +61,9 @@ class DrillSchedule:
         try:
             report = self._hold()
             self._logger.log(logging.INFO if report.passed else logging.WARNING, "%s", report.sentence())
-            self._keep(report.as_json())
-            return report.as_json()
+            content = with_parts(report.as_json())
+            self._keep(content)
+            return content
         finally:
             self._one_at_a_time.release()
 
@@ -70,6 +75,17 @@ class DrillSchedule:
         except OSError as error:
             self._unsaved = report  # or the next drill, and its message, would be due at once
             self._logger.error("The report of the fire drill could not be saved (%s).", error.strerror)
+
+
+def is_time_for_drill(settings: Settings, state: str, minute: int) -> bool:
+    """Return whether a drill that is due may be held now, in this ``state`` of the printer, at that ``minute`` of the day (0 to 1439).
+
+    It waits for a printer that is switched on, and for hours in which its message gets through. Where watching is switched off
+    there is none: nobody wants to be told so every week.
+    """
+    hours = QuietHours.parse(settings.quiet_hours)
+    quiet = hours is not None and hours.cover(minute)
+    return settings.enabled and is_connected(state) and not quiet
 
 
 def _is_time(value: object) -> bool:

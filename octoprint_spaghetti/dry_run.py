@@ -10,7 +10,9 @@ from octoprint_spaghetti.chain import ChainReport, Step
 from octoprint_spaghetti.core.geometry import Box
 from octoprint_spaghetti.core.policies import ObicoPolicy, Policy, PrintEvent, SpaghettiPolicy
 from octoprint_spaghetti.core.printer_state import is_connected
+from octoprint_spaghetti.core.sentence import joined, say
 from octoprint_spaghetti.core.settings import Settings
+from octoprint_spaghetti.core.stopping import UNDER_WAY
 from octoprint_spaghetti.core.words import Answer, Detection, Sighting
 
 #: A clear failure: nearly certain, in the middle of the picture, for five minutes of a print that is long warmed up.
@@ -27,9 +29,9 @@ def dry_run(report: ChainReport, settings: Settings, printer_state: Callable[[],
         return report
     started = time.perf_counter()
     after = seconds_to_act(settings, report.answer)
-    impossible = (
-        "With these settings not even a clear failure in the middle of the picture is acted on within 5 minutes; "
-        "loosen the sensitivity, the numbers of the judge or the ignore zones."
+    impossible = say(
+        "With these settings not even a clear failure in the middle of the picture is acted on within 5 "
+        "minutes; loosen the sensitivity, the numbers of the judge or the ignore zones."
     )
     steps = [*report.steps, Step("decide", _since(started), "" if after is not None else impossible)]
     if after is None:
@@ -37,7 +39,7 @@ def dry_run(report: ChainReport, settings: Settings, printer_state: Callable[[],
     started = time.perf_counter()
     problem = _pause_problem(settings, printer_state())
     steps.append(Step("pause", _since(started), problem))
-    return replace(report, steps=tuple(steps), note=" ".join(part for part in (report.note, _decided(settings, after)) if part))
+    return replace(report, steps=tuple(steps), note=joined((report.note, _decided(settings, after))))
 
 
 def seconds_to_act(settings: Settings, answer: Answer) -> float | None:
@@ -57,14 +59,22 @@ def seconds_to_act(settings: Settings, answer: Answer) -> float | None:
 
 
 def _pause_problem(settings: Settings, state: str) -> str:
-    if settings.shadow or settings.action != "pause" or is_connected(state):
+    if settings.shadow or settings.action not in UNDER_WAY or is_connected(state):
         return ""
-    return f"The printer is not connected (OctoPrint says {state.lower()}), so it could not be paused; connect it and test again."
+    return say(
+        "The printer is not connected (OctoPrint says %(state)s), so it could not be paused; connect it and test again.",
+        state=state.lower(),
+    )
 
 
 def _decided(settings: Settings, after: float) -> str:
-    done = "only recorded" if settings.shadow else "paused" if settings.action == "pause" else "only told"
-    return f"A clear failure would be {done} after {after:.0f} s."
+    if settings.shadow:
+        return say("A clear failure would be only recorded after %(seconds).0f s.", seconds=after)
+    if settings.action == "pause":
+        return say("A clear failure would be paused after %(seconds).0f s.", seconds=after)
+    if settings.action == "cancel":
+        return say("A clear failure would be cancelled after %(seconds).0f s.", seconds=after)
+    return say("A clear failure would be only told after %(seconds).0f s.", seconds=after)
 
 
 def _since(started: float) -> float:

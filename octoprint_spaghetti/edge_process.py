@@ -14,11 +14,13 @@ import signal
 import socket
 import time
 import traceback
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from octoprint_spaghetti.adapters._proto import spaghetti_inference_pb2 as pb
 from octoprint_spaghetti.adapters.messages import CPU_SECONDS, Messages, MessagesBroken
+from octoprint_spaghetti.core.sentence import say
 
 if TYPE_CHECKING:
     from inference_server.onnx_detector import Answer
@@ -26,6 +28,8 @@ if TYPE_CHECKING:
 
 #: Below everything that moves the printer or serves a page; above nothing but idle work.
 NICENESS = 10
+#: Of 1000: when memory runs out the kernel ends this process, and not the OctoPrint that prints.
+OUT_OF_MEMORY_SCORE = 800
 
 
 def main() -> None:
@@ -33,6 +37,8 @@ def main() -> None:
     options = _options()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C in OctoPrint's terminal is for OctoPrint, which then hangs up
     os.nice(NICENESS)
+    with suppress(OSError):  # other systems have no such file, and some containers do not let it be written
+        Path("/proc/self/oom_score_adj").write_text(str(OUT_OF_MEMORY_SCORE))
     resource.setrlimit(resource.RLIMIT_DATA, (options.memory_mb << 20, options.memory_mb << 20))
     messages = Messages(socket.socket(fileno=0))
     try:
@@ -101,7 +107,9 @@ class _Looker:
         except self._pixels.BadPicture as error:
             reply.error_message = str(error)
         except MemoryError:
-            reply.error_message = "a picture that needs more memory than the detector may take; lower the camera's resolution"
+            reply.error_message = say(
+                "a picture that needs more memory than the detector may take; lower the camera's resolution"
+            )
         else:
             _fill(reply.infer_response, prepared, self._detector.look(prepared))
         reply.infer_response.parameters[CPU_SECONDS].double_param = time.process_time() - started

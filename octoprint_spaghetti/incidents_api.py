@@ -10,15 +10,19 @@ from octoprint.access.permissions import Permissions
 
 from octoprint_spaghetti.adapters.incident_files import training_set, zipped
 from octoprint_spaghetti.adapters.incidents import IncidentFolder, label_of
-from octoprint_spaghetti.answers import fresh
+from octoprint_spaghetti.answers import fresh, told
 from octoprint_spaghetti.core.errors import EvidenceError, SettingRefused
-from octoprint_spaghetti.core.settings import Settings, check, plain
+from octoprint_spaghetti.core.sentence import say
+from octoprint_spaghetti.core.settings import Settings, with_zone
+from octoprint_spaghetti.pictures import Pictures
+from octoprint_spaghetti.questions import given_json
 
 
 class IncidentsApi(octoprint.plugin.BlueprintPlugin):
     """Routes of the plugin about incidents; each needs a permission of its own, and a CSRF token for what is not a GET."""
 
     incidents: IncidentFolder | None = None
+    pictures: Pictures | None = None
 
     def current_settings(self) -> Settings:
         """Return the settings that count; the plugin class reads them from OctoPrint."""
@@ -27,10 +31,11 @@ class IncidentsApi(octoprint.plugin.BlueprintPlugin):
     @octoprint.plugin.BlueprintPlugin.route("/incidents", methods=["GET"])
     @Permissions.PLUGIN_SPAGHETTI_VIEW.require(403)
     def list_incidents(self) -> flask.Response:
-        """Answer with all incidents, newest first, what they take on the disk, and how many are kept."""
+        """Answer with all incidents, newest first, what they take on the disk, how many are kept, and whether clips can be made."""
         folder = self._folder()
         listed = [self._incident(incident_id) for incident_id in folder.ids()]
-        return fresh(flask.jsonify({"incidents": listed, "bytes": folder.bytes_used(), "kept": folder.kept}))
+        clips = self._pictures().makes_clips
+        return told({"incidents": listed, "bytes": folder.bytes_used(), "kept": folder.kept, "clips": clips})
 
     @octoprint.plugin.BlueprintPlugin.route("/incidents/<incident_id>/<file>", methods=["GET"])
     @Permissions.PLUGIN_SPAGHETTI_VIEW.require(403)
@@ -40,6 +45,31 @@ class IncidentsApi(octoprint.plugin.BlueprintPlugin):
             return flask.Response(self._folder().picture(incident_id, file), mimetype="image/jpeg")
         except EvidenceError as error:
             flask.abort(404, description=str(error))
+
+    @octoprint.plugin.BlueprintPlugin.route("/incidents/<incident_id>.jpg", methods=["GET"])
+    @Permissions.PLUGIN_SPAGHETTI_VIEW.require(403)
+    def incident_telling_picture(self, incident_id: str) -> flask.Response:
+        """Answer with the picture that tells most of an incident, with boxes where this computer can draw them."""
+        picture = self._pictures().telling(incident_id)
+        if picture is None:
+            flask.abort(404, description=say("There is no such incident, or it has no picture."))
+        return flask.Response(picture, mimetype="image/jpeg")
+
+    @octoprint.plugin.BlueprintPlugin.route("/incidents/<incident_id>.gif", methods=["GET"])
+    @Permissions.PLUGIN_SPAGHETTI_VIEW.require(403)
+    def incident_clip(self, incident_id: str) -> flask.Response:
+        """Answer with an incident's pictures as a GIF, which is made now if it was not before; one at a time."""
+        try:
+            self._folder().read(incident_id)
+        except EvidenceError as error:
+            flask.abort(404, description=str(error))
+        try:
+            clip = self._pictures().clip(incident_id)
+        except EvidenceError as error:
+            flask.abort(409, description=str(error))
+        response = flask.Response(clip, mimetype="image/gif")
+        response.headers["Content-Disposition"] = f'inline; filename="spaghetti-{incident_id}.gif"'
+        return response
 
     @octoprint.plugin.BlueprintPlugin.route("/incidents/<incident_id>.zip", methods=["GET"])
     @Permissions.PLUGIN_SPAGHETTI_VIEW.require(403)
@@ -60,7 +90,7 @@ class IncidentsApi(octoprint.plugin.BlueprintPlugin):
     @Permissions.PLUGIN_SPAGHETTI_CONTROL.require(403)
     def label_incident(self, incident_id: str) -> flask.Response:
         """Keep whether it was a failure: ``{"label": "right"}``, ``"wrong"``, or ``""`` for not known."""
-        given = flask.request.get_json(silent=True)
+        given = given_json()
         label = given.get("label") if isinstance(given, dict) else None
         if label not in ("", "right", "wrong"):
             flask.abort(400, description='The body must be {"label": "right"}, {"label": "wrong"} or {"label": ""}.')
@@ -68,7 +98,7 @@ class IncidentsApi(octoprint.plugin.BlueprintPlugin):
             self._folder().label(incident_id, label)
         except EvidenceError as error:
             flask.abort(404, description=str(error))
-        return fresh(flask.jsonify(self._incident(incident_id)))
+        return told(self._incident(incident_id))
 
     @octoprint.plugin.BlueprintPlugin.route("/incidents/<incident_id>", methods=["DELETE"])
     @Permissions.PLUGIN_SPAGHETTI_CONFIGURE.require(403)
@@ -83,19 +113,18 @@ class IncidentsApi(octoprint.plugin.BlueprintPlugin):
     @octoprint.plugin.BlueprintPlugin.route("/incidents/<incident_id>/ignore", methods=["POST"])
     @Permissions.SETTINGS.require(403)
     def ignore_place(self, incident_id: str) -> flask.Response:
-        """Take the place of an incident into the ignore zones of the settings; answer with all zones."""
+        """Take the place of an incident into the ignore zones of the camera that saw it; answer with all of those."""
         try:
-            zone = self._folder().read(incident_id).get("zone")
+            incident = self._folder().read(incident_id)
+            zone = incident.get("zone")
             if not zone:
-                flask.abort(409, description="This incident names no place.")
-            zones = plain("zones", self.current_settings().zones)
-            zones = zones if zone in zones else [*zones, zone]
-            check("zones", zones)
+                flask.abort(409, description=say("This incident names no place."))
+            changes, zones = with_zone(self.current_settings(), str(incident.get("camera") or ""), zone)
         except EvidenceError as error:
             flask.abort(404, description=str(error))
         except SettingRefused as error:
             flask.abort(409, description=str(error))
-        self.on_settings_save({"zones": zones})
+        self.on_settings_save(changes)
         self._settings.save(trigger_event=True)
         return fresh(flask.jsonify({"zones": zones}))
 
@@ -105,8 +134,13 @@ class IncidentsApi(octoprint.plugin.BlueprintPlugin):
 
     def _folder(self) -> IncidentFolder:
         if self.incidents is None:
-            flask.abort(503, description="The plugin is still starting.")
+            flask.abort(503, description=say("The plugin is still starting."))
         return self.incidents
+
+    def _pictures(self) -> Pictures:
+        if self.pictures is None:
+            flask.abort(503, description=say("The plugin is still starting."))
+        return self.pictures
 
     def _incident(self, incident_id: str) -> dict[str, Any]:
         try:

@@ -7,10 +7,10 @@ https://prometheus.io/docs/instrumenting/exposition_formats/
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from octoprint_spaghetti.core.words import ProtectionLevel, Status, Verdict
+from octoprint_spaghetti.core.words import CameraStatus, ProtectionLevel, Status, Verdict
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
@@ -47,8 +47,25 @@ def metrics(status: Status, version: str) -> Iterator[Metric]:
         "frames_sent_total", "Pictures of this print that were sent to a detector.", float(status.frames_sent), "counter"
     )
     yield _single("answers_total", "Answers about this print.", float(status.answers), "counter")
+    yield from _of_cameras(status.cameras)
     steps = tuple(({"step": step}, ms / 1000.0) for step, ms in status.timings_ms)
     yield Metric("step_seconds", "gauge", "How long each step took for the last picture.", steps)
+
+
+def _of_cameras(cameras: Sequence[CameraStatus]) -> Iterator[Metric]:
+    """Yield the metrics of each of several cameras; one alone has those of the print."""
+
+    def of_each(value: Callable[[CameraStatus], float | None]) -> tuple[tuple[Mapping[str, str], float], ...]:
+        known = ((one.name, value(one)) for one in cameras)
+        return tuple(({"camera": name}, number) for name, number in known if number is not None)
+
+    if cameras:
+        sees, evidence = of_each(lambda one: float(one.verdict is not Verdict.BLIND)), of_each(lambda one: one.evidence)
+        yield Metric("camera_sees", "gauge", "1 for each camera of several that sees the print.", sees)
+        yield Metric("camera_evidence", "gauge", "Evidence by what each camera sees.", evidence)
+        yield Metric("camera_score", "gauge", "Probability by each camera's last picture.", of_each(lambda one: one.score))
+        interval = of_each(lambda one: one.every_s)
+        yield Metric("camera_interval_seconds", "gauge", "Time between the last two pictures of each camera.", interval)
 
 
 def _single(name: str, sentence: str, value: float | None, kind: str = "gauge") -> Metric:

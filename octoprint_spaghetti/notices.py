@@ -2,7 +2,8 @@
 
 The watcher's thread and OctoPrint's event thread only post. What becomes a message, and when, is decided in
 ``core/notice_rules.py``; when a channel is tried again in ``core/outbox.py``. Messages leave by a short-lived process
-(``adapters/apprise_channels.py``), which this thread looks at now and then; the broker has paho's thread.
+(``adapters/apprise_channels.py``), which this thread looks at now and then; the broker has paho's thread. What waits is kept
+in a file whenever it changes, so that OctoPrint may end at any moment.
 """
 
 from __future__ import annotations
@@ -14,19 +15,22 @@ import secrets
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 from octoprint_spaghetti.adapters.apprise_channels import Letter, Round, shown
 from octoprint_spaghetti.broadcast import Broadcast
 from octoprint_spaghetti.core import notice_rules, outbox
-from octoprint_spaghetti.core.errors import ChannelError
+from octoprint_spaghetti.core.errors import ChannelError, EvidenceError
 from octoprint_spaghetti.core.notice_rules import Desk, Message, Wording
 from octoprint_spaghetti.core.outbox import Delivery, Outbox
 from octoprint_spaghetti.core.quiet_hours import QuietHours
+from octoprint_spaghetti.core.sentence import translated
 from octoprint_spaghetti.core.settings import Settings
-from octoprint_spaghetti.core.words import Frame, Notice, Status
+from octoprint_spaghetti.core.waiting_record import Queued
+from octoprint_spaghetti.core.words import Detection, Frame, Notice, Status
 
 #: Notices, commands and changes that wait for the thread. It reads them within milliseconds; a full inbox means it is stuck.
 INBOX_SIZE = 128
@@ -80,11 +84,33 @@ class Sending:
     open: dict[int, tuple[str, Delivery]]
 
 
+class Store(Protocol):
+    """Keeps what waits, for a restart."""
+
+    def save(self, queued: Queued, now: float, wall: float) -> None:
+        """Keep what waits at monotonic second ``now``, Unix time ``wall``. Raises :class:`EvidenceError`."""
+
+    def load(self, now: float, wall: float, channels: int) -> Queued:
+        """Return what was kept, on the clock of now, for this many channels; nothing when there is nothing to be read."""
+
+
+class Nowhere:
+    """A store that keeps nothing."""
+
+    def save(self, queued: Queued, now: float, wall: float) -> None:
+        """Forget it."""
+
+    def load(self, now: float, wall: float, channels: int) -> Queued:
+        """Return that nothing waits."""
+        return Queued()
+
+
 class Notices:
     """Delivers notices to channels and the broker; its public methods may be called by any thread and return at once.
 
     ``picture_of`` returns the JPEG of an incident, or the latest one (for None), or None; ``obey`` carries out a command of
-    the broker; both are called on the thread of this class. ``printer`` is how the owner calls the printer, or empty.
+    the broker; ``drawn`` returns a JPEG with boxes; all are called on the thread of this class. ``printer`` is how the owner
+    calls the printer, or empty; ``store`` keeps what waits; ``speaker`` gives what says English in the owner's language.
     """
 
     def __init__(
@@ -93,8 +119,11 @@ class Notices:
         *,
         picture_of: Callable[[str | None], bytes | None],
         obey: Callable[[str], None],
+        drawn: Callable[[bytes, Iterable[Detection]], bytes] = lambda jpeg, detections: jpeg,
         printer: str = "",
         version: str = "",
+        store: Store | None = None,
+        speaker: Callable[[], Callable[[str], str]] = lambda: str,
         monotonic: Callable[[], float] = time.monotonic,
         wall: Callable[[], float] = time.time,
         logger: logging.Logger | None = None,
@@ -115,8 +144,18 @@ class Notices:
         self._desk = Desk()
         self._outboxes: dict[str, Outbox] = {address: Outbox() for address in settings.channels}
         self._sendings: list[Sending] = []
+        self._store = store or Nowhere()
+        self._speaker = speaker
+        self._stored = Queued()
+        self._storing_failed = False
         self._broadcast = Broadcast(
-            settings, post=self._post, obey=obey, device_name=printer or "3D printer", version=version, logger=self._logger
+            settings,
+            post=self._post,
+            obey=obey,
+            drawn=drawn,
+            device_name=printer or "3D printer",
+            version=version,
+            logger=self._logger,
         )
         self.report = self._reported()
 
@@ -124,6 +163,7 @@ class Notices:
 
     def start(self) -> None:
         """Begin to deliver."""
+        self._post(self._recall)
         self._post(self._broadcast.open)
         self._thread.start()
 
@@ -173,21 +213,57 @@ class Notices:
             except Exception:  # noqa: BLE001 - the thread's top: what nobody could name must not end the notices
                 self._logger.exception("The notices met an unexpected error and go on.")
                 self._stopping.wait(AFTER_ERROR_S)
-        for sending in self._sendings:
-            sending.round.stop()
-        self._broadcast.close()
+        try:
+            self._take_in()
+        finally:
+            for sending in self._sendings:
+                sending.round.stop()
+            self._broadcast.close()
+
+    def _take_in(self) -> None:
+        """Write down what was told in the last moment; it is sent after the next start."""
+        with suppress(queue.Empty):
+            for _ in range(INBOX_SIZE):
+                self._inbox.get_nowait()()
+        self._keep()
 
     def _step(self) -> None:
         try:
             self._inbox.get(timeout=self._sleep_s())()
         except queue.Empty:
             self._overflowing.clear()
-        if self._newest:
-            self._broadcast.show(*self._newest.popleft(), self._monotonic(), self._wall())
         self._release()
         self._collect()
+        self._keep()  # before anything that takes a while: drawing, sending
         self._send()
+        if self._newest:
+            self._broadcast.show(*self._newest.popleft(), self._monotonic(), self._wall())
         self.report = self._reported()
+
+    def _recall(self) -> None:
+        """Take up what waited when OctoPrint ended; called before anything new comes in."""
+        known = self._store.load(self._monotonic(), self._wall(), len(self._outboxes))
+        self._desk = known.desk
+        deliveries = known.channels or ((),) * len(self._outboxes)
+        self._outboxes = {address: Outbox(waiting) for address, waiting in zip(self._outboxes, deliveries)}
+        self._stored = self._queued()
+
+    def _queued(self) -> Queued:
+        return Queued(self._desk, tuple(box.deliveries for box in self._outboxes.values()))
+
+    def _keep(self) -> None:
+        """Write down what waits when it is something else than before; what cannot be written now is tried at the next step."""
+        queued = self._queued()
+        if queued == self._stored:
+            return
+        try:
+            self._store.save(queued, self._monotonic(), self._wall())
+        except EvidenceError as error:
+            if not self._storing_failed:  # once when it begins
+                self._logger.error("%s", error)
+            self._storing_failed = True
+        else:
+            self._stored, self._storing_failed = queued, False
 
     def _sleep_s(self) -> float:
         if self._sendings:
@@ -198,7 +274,7 @@ class Notices:
 
     def _receive(self, notice: Notice) -> None:
         self._broadcast.tell(notice)
-        wording = Wording(self._printer, self._link(), self._settings.summaries)
+        wording = Wording(self._printer, self._link(), self._settings.summaries, self._speaker())
         self._desk = notice_rules.receive(self._desk, notice, self._monotonic(), wording)
 
     def _link(self) -> str:
@@ -239,7 +315,8 @@ class Notices:
     def _letter(self, delivery: Delivery, now: float) -> Letter:
         message: Message = delivery.message
         picture = self._picture_of(message.incident) if outbox.takes_picture(delivery) else None
-        return Letter(message.title, outbox.text(delivery, now), message.urgency, picture)
+        body = translated(outbox.text(delivery, now), self._speaker())
+        return Letter(message.title, body, message.urgency, picture)
 
     def _collect(self) -> None:
         """See what has arrived and what has not."""

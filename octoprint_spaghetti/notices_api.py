@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from typing import Any
 
 import flask
@@ -10,12 +11,16 @@ import octoprint.plugin
 from octoprint.access.permissions import Permissions
 
 from octoprint_spaghetti.adapters.apprise_channels import Letter, check_address, send_now, shown
+from octoprint_spaghetti.answers import told
 from octoprint_spaghetti.core.errors import ChannelError, SettingRefused
+from octoprint_spaghetti.core.sentence import say, translated
 from octoprint_spaghetti.core.settings import Settings, check
+from octoprint_spaghetti.languages import speaker
 from octoprint_spaghetti.notices import Notices
+from octoprint_spaghetti.questions import given_json
 
-_TEST_TITLE = "Test of a message"
-_TEST_BODY = "This is how a message of your printer looks. A picture comes with it when one has been looked at."
+_TEST_TITLE = say("Test of a message")
+_TEST_BODY = say("This is how a message of your printer looks. A picture comes with it when one has been looked at.")
 
 
 class NoticesApi(octoprint.plugin.BlueprintPlugin):
@@ -36,6 +41,10 @@ class NoticesApi(octoprint.plugin.BlueprintPlugin):
         """Return the picture of an incident, or the latest one; the plugin class knows where they are."""
         raise NotImplementedError
 
+    def speaker(self) -> Callable[[str], str]:
+        """Return what says messages in the language that OctoPrint has for all."""
+        return speaker(self._settings.global_get(["appearance", "defaultLanguage"]))
+
     @octoprint.plugin.BlueprintPlugin.route("/channels", methods=["GET"])
     @Permissions.SETTINGS.require(403)
     def channels(self) -> flask.Response:
@@ -49,9 +58,7 @@ class NoticesApi(octoprint.plugin.BlueprintPlugin):
             for address, channel_id in ((address, notices.id_of(address)) for address in settings.channels)
         ]
         mqtt = {**report["mqtt"], "wanted": bool(settings.mqtt_host), "password_stored": bool(settings.mqtt_password)}
-        response = flask.jsonify({"channels": listed, "mqtt": mqtt})
-        response.headers["Cache-Control"] = "no-store"
-        return response
+        return told({"channels": listed, "mqtt": mqtt})
 
     @octoprint.plugin.BlueprintPlugin.route("/channels", methods=["POST"])
     @Permissions.SETTINGS.require(403)
@@ -84,14 +91,14 @@ class NoticesApi(octoprint.plugin.BlueprintPlugin):
 
         Answers ``{"problem": <sentence>}``, empty when it arrived; takes 20 s at most.
         """
-        given = flask.request.get_json(silent=True)
+        given = given_json()
         by_id = isinstance(given, dict) and "id" in given
         address = self._address(self._given("id")) if by_id else self._given("address")
         try:
             checked = check("channels", [address])[0]
         except SettingRefused as error:
             return _refused(str(error))
-        return flask.jsonify({"problem": self._tested(checked)})
+        return told({"problem": self._tested(checked)})
 
     @octoprint.plugin.BlueprintPlugin.route("/mqtt_password", methods=["DELETE"])
     @Permissions.SETTINGS.require(403)
@@ -102,9 +109,10 @@ class NoticesApi(octoprint.plugin.BlueprintPlugin):
 
     def _tested(self, address: str) -> str:
         if not self._one_test.acquire(blocking=False):
-            flask.abort(409, description="Another test is still running.")
+            flask.abort(409, description=say("Another test is still running."))
         try:
-            problem = send_now(address, Letter(_TEST_TITLE, _TEST_BODY, picture=self.picture_of(None)))
+            title, body = (translated(text, self.speaker()) for text in (_TEST_TITLE, _TEST_BODY))
+            problem = send_now(address, Letter(title, body, picture=self.picture_of(None)))
         except ChannelError as error:
             problem = str(error)
         finally:
@@ -123,21 +131,21 @@ class NoticesApi(octoprint.plugin.BlueprintPlugin):
         notices = self._notices()
         found = [address for address in self.current_settings().channels if notices.id_of(address) == channel_id]
         if not found:
-            flask.abort(404, description="There is no such channel; reload the page.")
+            flask.abort(404, description=say("There is no such channel; reload the page."))
         return found[0]
 
     def _notices(self) -> Notices:
         if self.notices is None:
-            flask.abort(503, description="The plugin is still starting.")
+            flask.abort(503, description=say("The plugin is still starting."))
         return self.notices
 
     @staticmethod
     def _given(name: str) -> str:
-        given = flask.request.get_json(silent=True)
+        given = given_json()
         if not isinstance(given, dict) or not isinstance(given.get(name), str):
             flask.abort(400, description=f'The body must be {{"{name}": "..."}}.')
         return str(given[name])
 
 
 def _refused(problem: str) -> flask.Response:
-    return flask.make_response(flask.jsonify({"error": problem, "setting": "channels"}), 400)
+    return flask.make_response(told({"error": problem, "setting": "channels"}), 400)

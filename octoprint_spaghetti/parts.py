@@ -2,11 +2,45 @@
 
 from __future__ import annotations
 
+import sys
+from contextlib import suppress
 from dataclasses import replace
+from importlib import import_module
+from typing import TYPE_CHECKING
 
+from octoprint_spaghetti import __version__
+from octoprint_spaghetti.adapters.installation import version_on_disk
 from octoprint_spaghetti.core.errors import CameraMissing, DetectorMissing
+from octoprint_spaghetti.core.further_cameras import FurtherCamera
+from octoprint_spaghetti.core.sentence import say
 from octoprint_spaghetti.core.settings import Settings
+from octoprint_spaghetti.core.words import Frame
 from octoprint_spaghetti.ports import Camera, Detector, Parts
+
+if TYPE_CHECKING:
+    from octoprint_spaghetti.adapters.edge import EdgeDetector
+
+#: What is imported late, here and by the settings page. Before the first look of a print all of it is, for when the plugin is
+#: upgraded in mid-print: old code that runs must not import new code beside it.
+LATE = (
+    "octoprint_spaghetti.adapters.octoprint_camera",
+    "octoprint_spaghetti.adapters.cameras.over_http",
+    "octoprint_spaghetti.adapters.cameras.rtsp",
+    "octoprint_spaghetti.adapters.edge",
+    "octoprint_spaghetti.adapters.ladder",
+    "octoprint_spaghetti.settings_page",
+)
+#: This one loads gRPC, some 20 MB for nothing where no server is used; it is refused after an upgrade instead.
+_SERVER = "octoprint_spaghetti.adapters.triton"
+
+
+def load_late_parts() -> None:
+    """Import whatever other settings may ask for, as far as its libraries are installed; does nothing the second time."""
+    if _is_upgraded():
+        return
+    for name in LATE:
+        with suppress(ImportError):  # the part that needs it says so, in words
+            import_module(name)
 
 
 def build_parts(settings: Settings) -> Parts:
@@ -15,7 +49,9 @@ def build_parts(settings: Settings) -> Parts:
     Raises :class:`DetectorMissing` with a sentence when a library, a model file or a certificate is not there, and
     :class:`CameraMissing` when the camera has no address or lacks a program.
     """
-    return Parts(camera=build_camera(settings), detector=build_protection(settings))
+    load_late_parts()
+    camera = build_camera(settings)
+    return Parts(camera, build_protection(settings), tuple(build_further(one, settings) for one in settings.also_watched))
 
 
 def build_camera(settings: Settings) -> Camera:
@@ -25,7 +61,9 @@ def build_camera(settings: Settings) -> Camera:
 
         return OctoPrintCamera(settings.camera)
     if not settings.camera_url:
-        raise CameraMissing("The camera's address is empty; enter it in the settings, or choose a webcam that OctoPrint knows.")
+        raise CameraMissing(
+            say("The camera's address is empty; enter it in the settings, or choose a webcam that OctoPrint knows.")
+        )
     if settings.camera_source == "rtsp":
         from octoprint_spaghetti.adapters.cameras.rtsp import RtspCamera
 
@@ -34,6 +72,32 @@ def build_camera(settings: Settings) -> Camera:
 
     kind = SnapshotCamera if settings.camera_source == "snapshot" else MjpegCamera
     return kind(settings.camera_url, settings.camera_certificate)
+
+
+def build_further(further: FurtherCamera, settings: Settings) -> Camera:
+    """Return a further camera; one that cannot be had says so at each picture, for the others see nevertheless."""
+    if not further.is_address:
+        return build_camera(replace(settings, camera_source="octoprint", camera=further.camera))
+    source = "rtsp" if further.camera.startswith("rtsp:") else "mjpeg"  # which takes an address of one picture as well
+    try:
+        return build_camera(replace(settings, camera_source=source, camera_url=further.camera))
+    except CameraMissing as error:
+        return AbsentCamera(error)
+
+
+class AbsentCamera:
+    """Stands for a camera that cannot even be asked, such as an RTSP one without ffmpeg."""
+
+    def __init__(self, problem: CameraMissing) -> None:
+        """Remember why."""
+        self._problem = problem
+
+    def capture(self) -> Frame:
+        """Raise the problem."""
+        raise self._problem
+
+    def close(self) -> None:
+        """Hold nothing."""
 
 
 def build_protection(settings: Settings) -> Detector:
@@ -52,7 +116,8 @@ def build_protection(settings: Settings) -> Detector:
         server = build_server(replace(settings, deadline=SERVER_SHARE * settings.deadline))
     except DetectorMissing as error:
         server = AbsentDetector(error)
-    return Ladder(server, build_edge(replace(settings, deadline=(1.0 - SERVER_SHARE) * settings.deadline)))
+    here = build_edge(replace(settings, deadline=(1.0 - SERVER_SHARE) * settings.deadline))
+    return Ladder(server, here, spare_memory=here.spare_memory)
 
 
 def missing_here() -> str:
@@ -60,11 +125,11 @@ def missing_here() -> str:
     try:
         from octoprint_spaghetti.adapters.edge import why_missing
     except ImportError as error:
-        return f"protobuf is missing or broken ({error}); install the plugin again."
+        return say("protobuf is missing or broken (%(error)s); install the plugin again.", error=str(error))
     return why_missing()
 
 
-def build_edge(settings: Settings) -> Detector:
+def build_edge(settings: Settings) -> EdgeDetector:
     """Return the detector on this computer, in a process of its own; raises :class:`DetectorMissing`."""
     problem = missing_here()
     if problem:
@@ -76,11 +141,16 @@ def build_edge(settings: Settings) -> Detector:
 
 def build_server(settings: Settings) -> Detector:
     """Return the detector behind ``settings.servers``; raises :class:`DetectorMissing`."""
+    if _SERVER not in sys.modules and _is_upgraded():
+        raise DetectorMissing(say("The plugin was upgraded; restart OctoPrint before you switch to a server."))
     try:
         from octoprint_spaghetti.adapters.triton import TritonDetector
     except ImportError as error:
         raise DetectorMissing(
-            f"grpcio or protobuf is missing or broken ({error}); install the plugin again, or use the local detector."
+            say(
+                "grpcio or protobuf is missing or broken (%(error)s); install the plugin again, or use the local detector.",
+                error=str(error),
+            )
         ) from error
     return TritonDetector(settings)
 
@@ -95,3 +165,7 @@ def build_detector(settings: Settings) -> Detector:
     from octoprint_spaghetti.adapters.local import LocalDetector
 
     return LocalDetector(settings.local_model)
+
+
+def _is_upgraded() -> bool:
+    return version_on_disk() not in ("", __version__)

@@ -8,6 +8,7 @@ from typing import Protocol
 from octoprint_spaghetti.core.baseline import Baselines
 from octoprint_spaghetti.core.belief import Belief
 from octoprint_spaghetti.core.geometry import Box
+from octoprint_spaghetti.core.pause_script import Heater
 from octoprint_spaghetti.core.policies import PrintEvent
 from octoprint_spaghetti.core.toolhead import Tool
 from octoprint_spaghetti.core.words import Answer, Frame, Incident, ProtectionLevel, Sighting
@@ -67,10 +68,32 @@ class Printer(Protocol):
         """Return where the tool is and what the printer is busy with, as far as it is known."""
 
     def pause(self) -> None:
-        """Order a pause; returns before it happens. Raises :class:`PrinterError`."""
+        """Order a pause, and what it is to do besides; returns before it happens. Raises :class:`PrinterError`."""
+
+    def withdraw(self) -> bool:
+        """Let a pause that has not come yet do nothing besides; return whether there was anything that it was to do."""
+
+    def cancel(self) -> None:
+        """Order the end of the job; returns before it happens. Raises :class:`PrinterError`."""
 
     def resume(self) -> None:
         """Let a paused job go on; returns before it does. Raises :class:`PrinterError`."""
+
+    def hotends(self) -> tuple[Heater, ...]:
+        """Return the hotends as they were last reported, none when they were not."""
+
+
+class Power(Protocol):
+    """Switches the printer's power."""
+
+    def missing(self) -> str:
+        """Return in a sentence why the power cannot be switched, or an empty string when it can."""
+
+    def switch_off(self) -> None:
+        """Switch the power off; may block for seconds. Raises :class:`PrinterError`."""
+
+    def is_off(self) -> bool | None:
+        """Return whether the power is off, None when that cannot be told. Raises :class:`PrinterError`."""
 
 
 class Incidents(Protocol):
@@ -126,8 +149,29 @@ class BeliefStore(Protocol):
 
 
 @dataclass(frozen=True)
+class Records:
+    """What is written down of a print as one camera sees it."""
+
+    traces: Traces
+    baselines: BaselineStore
+    beliefs: BeliefStore
+
+
+@dataclass(frozen=True)
 class Parts:
-    """What the watch works with under one set of settings."""
+    """What the watch works with under one set of settings: one detector for all cameras, ``further`` ones in their order."""
 
     camera: Camera
     detector: Detector
+    further: tuple[Camera, ...] = ()
+
+    @property
+    def cameras(self) -> tuple[Camera, ...]:
+        """Return all cameras, the first one first."""
+        return (self.camera, *self.further)
+
+    def close(self) -> None:
+        """Let go of all of them."""
+        self.detector.close()
+        for camera in self.cameras:
+            camera.close()

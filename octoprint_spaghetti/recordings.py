@@ -124,18 +124,23 @@ def _looked_at(file: Path, name: str, detector: RememberingDetector, reading: Re
 
 
 def _remembered(name: str, detector: RememberingDetector) -> list[Seen] | None:
-    """Return the frames of a video that was looked at before, None when anything is missing."""
-    plan = detector.cache.get_bytes(detector.key(name.encode()))
-    if plan is None:
-        return None
+    """Return the frames of a video that was looked at before, None when anything is missing or damaged."""
     frames = []
-    for number, at, has_closer in json.loads(plan):
+    for number, at, has_closer in _plan(detector.cache.get_bytes(detector.key(name.encode()))):
         answer = detector.cache.get(_frame_key(detector, name, number, _FIRST))
         closer = detector.cache.get(_frame_key(detector, name, number, _BOTH)) if has_closer else None
         if answer is None or (has_closer and closer is None):
             return None
         frames.append(Seen(number, Sighting(at, answer), closer))
-    return frames
+    return frames or None
+
+
+def _plan(kept: bytes | None) -> list[tuple[int, float, bool]]:
+    """Return number, second and whether there was a second look of each frame; nothing where what was kept is no such list."""
+    try:
+        return [(int(number), float(at), bool(closer)) for number, at, closer in json.loads(kept or b"[]")]
+    except (ValueError, TypeError, OverflowError, RecursionError):
+        return []
 
 
 def _frame_key(detector: RememberingDetector, video: str, number: int, look: str) -> str:

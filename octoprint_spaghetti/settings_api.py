@@ -8,11 +8,12 @@ import flask
 import octoprint.plugin
 from octoprint.access.permissions import Permissions
 
-from octoprint_spaghetti.answers import fresh
+from octoprint_spaghetti.answers import fresh, told
 from octoprint_spaghetti.core.settings import SECRETS, Settings
+from octoprint_spaghetti.questions import given_json
 
-#: What is left out of a file that people pass on: secrets, and the camera's address, which may hold a password anywhere in it.
-LEFT_OUT = SECRETS | {"camera_url"}
+#: What is left out of a file that people pass on: secrets, and addresses of cameras, which may hold a password anywhere in them.
+LEFT_OUT = SECRETS | {"camera_url", "also_watched"}
 _FORMAT = 1
 
 
@@ -48,7 +49,7 @@ class SettingsApi(octoprint.plugin.BlueprintPlugin):
     @Permissions.SETTINGS.require(403)
     def import_settings(self) -> flask.Response:
         """Store the settings of such a file, as far as they are valid; answer which were refused, and why."""
-        given = flask.request.get_json(silent=True)
+        given = given_json()
         settings = given.get("settings") if isinstance(given, dict) else None
         if not isinstance(settings, dict):
             flask.abort(400, description='The body must be a file that was exported here: {"settings": {...}}.')
@@ -56,7 +57,7 @@ class SettingsApi(octoprint.plugin.BlueprintPlugin):
         refused = self.refusals(known)
         self.on_settings_save(known)
         self._settings.save(trigger_event=True)
-        return flask.jsonify({"saved": sorted(known.keys() - {one["setting"] for one in refused}), "refused": refused})
+        return told({"saved": sorted(known.keys() - {one["setting"] for one in refused}), "refused": refused})
 
     @octoprint.plugin.BlueprintPlugin.route("/settings", methods=["DELETE"])
     @Permissions.SETTINGS.require(403)

@@ -12,7 +12,9 @@ from octoprint.access.permissions import Permissions
 
 from octoprint_spaghetti.core.environment import overrides, variable
 from octoprint_spaghetti.core.errors import SettingRefused
-from octoprint_spaghetti.core.settings import SECRETS, Settings, accept
+from octoprint_spaghetti.core.further_cameras import refuse_unknown
+from octoprint_spaghetti.core.sentence import say
+from octoprint_spaghetti.core.settings import SECRETS, Settings, accept, check
 
 #: Addresses, paths and names of accounts are for administrators.
 _FOR_ADMINISTRATORS = (
@@ -25,6 +27,7 @@ _FOR_ADMINISTRATORS = (
     "mqtt_user",
     "mqtt_topic",
     "camera_url",
+    "also_watched",
     "camera_certificate",
 )
 
@@ -107,9 +110,35 @@ class StoredSettings(octoprint.plugin.SettingsPlugin):
 
     def _accepted(self, data: dict[str, Any]) -> tuple[dict[str, Any], tuple[SettingRefused, ...]]:
         accepted, refused = accept({name: value for name, value in data.items() if name not in self.given})
+        try:
+            self._refuse_unknown_webcams(accepted)
+        except SettingRefused as error:
+            accepted.pop(error.name, None)
+            refused = (*refused, error)
         locked = [
-            SettingRefused(name, f"{name} is given by the environment variable {variable(name)}; change it there")
+            SettingRefused(
+                name,
+                say(
+                    "%(name)s is given by the environment variable %(variable)s; change it there",
+                    name=name,
+                    variable=variable(name),
+                ),
+            )
             for name in data
             if name in self.given
         ]
         return accepted, (*refused, *locked)
+
+    def _refuse_unknown_webcams(self, accepted: dict[str, Any]) -> None:
+        """Raise :class:`SettingRefused` for a further camera that OctoPrint does not have, unless it was stored before."""
+        from octoprint_spaghetti.adapters.octoprint_camera import snapshot_webcam_name, webcam_names
+
+        name = next((one for one in ("also_watched", "camera") if one in accepted), None)
+        if name is None:
+            return
+        now = self.current_settings()
+        wanted = check("also_watched", accepted.get("also_watched", now.also_watched))
+        source, camera = accepted.get("camera_source", now.camera_source), accepted.get("camera", now.camera)
+        first = (camera or snapshot_webcam_name()) if source == "octoprint" else ""
+        stored = tuple(one.camera for one in now.also_watched if one.camera != first)
+        refuse_unknown(name, wanted, first, (*webcam_names(), *stored))

@@ -12,6 +12,7 @@ from octoprint_spaghetti.core.baseline import Baselines
 from octoprint_spaghetti.core.belief import Belief
 from octoprint_spaghetti.core.errors import CameraError, DetectorError, EvidenceError, PrinterError
 from octoprint_spaghetti.core.geometry import Box
+from octoprint_spaghetti.core.pause_script import Heater
 from octoprint_spaghetti.core.policies import PrintEvent
 from octoprint_spaghetti.core.toolhead import Tool
 from octoprint_spaghetti.core.words import Answer, Detection, Frame, Heatmap, Incident, ProtectionLevel, Scene, Sighting
@@ -94,13 +95,16 @@ class FakeDetector:
 
 @dataclass
 class FakePrinter:
-    """Has the state it is given; a pause is only ordered, the test says when it happened."""
+    """Has the state and the heaters it is given; a stop is only ordered, the test says when it happened."""
 
     printer_state: str = "OPERATIONAL"
     trouble: PrinterError | None = None
     at: Tool = Tool()
     pauses: int = 0
     resumes: int = 0
+    cancels: int = 0
+    armed: bool = False
+    heaters: tuple[Heater, ...] = ()
 
     def state(self) -> str:
         """Return the state."""
@@ -119,8 +123,20 @@ class FakePrinter:
         return self.at
 
     def pause(self) -> None:
-        """Count the order."""
+        """Count the order; what it is to do besides is as the test's scripts take it."""
         self.pauses += 1
+        self.armed = True
+        if self.trouble is not None:
+            raise self.trouble
+
+    def withdraw(self) -> bool:
+        """Do nothing besides."""
+        was, self.armed = self.armed, False
+        return was
+
+    def cancel(self) -> None:
+        """Count the order."""
+        self.cancels += 1
         if self.trouble is not None:
             raise self.trouble
 
@@ -129,6 +145,34 @@ class FakePrinter:
         self.resumes += 1
         if self.trouble is not None:
             raise self.trouble
+
+    def hotends(self) -> tuple[Heater, ...]:
+        """Return them."""
+        return self.heaters
+
+
+@dataclass
+class FakePower:
+    """A switch that obeys, unless it is ``stuck`` or in ``trouble``; ``problem`` says why there is none."""
+
+    problem: str = ""
+    stuck: bool = False
+    trouble: PrinterError | None = None
+    switched: int = 0
+
+    def missing(self) -> str:
+        """Return the problem."""
+        return self.problem
+
+    def switch_off(self) -> None:
+        """Count it."""
+        self.switched += 1
+        if self.trouble is not None:
+            raise self.trouble
+
+    def is_off(self) -> bool | None:
+        """Return whether it went off."""
+        return self.switched > 0 and not self.stuck
 
 
 @dataclass

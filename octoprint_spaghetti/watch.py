@@ -1,65 +1,51 @@
 """The watch over one print, without thread or waiting: take a picture, ask the detector, judge, pause.
 
 ``watcher.py`` runs it on its one thread. Everything it knows of the outside comes through ``ports.py``;
-``parts.py`` and ``plugin.py`` plug the real parts in, ``testing.py`` ships fakes.
+``parts.py`` and ``plugin.py`` plug the real parts in, ``testing.py`` ships fakes. What concerns one camera is in ``view.py``,
+what concerns several together in ``views.py``; with two or more they take turns, one picture a tick.
 """
 
 from __future__ import annotations
 
 import logging
-import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from functools import partial
 
-from octoprint_spaghetti.core import judge, second_look
+from octoprint_spaghetti.core import judge
+from octoprint_spaghetti.core.belief import Belief
 from octoprint_spaghetti.core.errors import CameraError, DetectorError
-from octoprint_spaghetti.core.explanation import Explanation, explain
-from octoprint_spaghetti.core.jpeg import size_wh
-from octoprint_spaghetti.core.panel import Panel
-from octoprint_spaghetti.core.patience import Patience
 from octoprint_spaghetti.core.policies import PrintEvent
+from octoprint_spaghetti.core.sentence import joined, say
 from octoprint_spaghetti.core.settings import Settings
-from octoprint_spaghetti.core.words import (
-    Answer,
-    Exhibit,
-    Frame,
-    Notice,
-    NoticeKind,
-    Protection,
-    ProtectionLevel,
-    Sighting,
-    Status,
-    Verdict,
-)
+from octoprint_spaghetti.core.stopping import ENDING_STATES
+from octoprint_spaghetti.core.words import Frame, Notice, NoticeKind, Protection, ProtectionLevel, Status
 from octoprint_spaghetti.core.zones import proposed
-from octoprint_spaghetti.job import Job, bounded
-from octoprint_spaghetti.ports import BaselineStore, BeliefStore, Detector, Incidents, Parts, Printer, Traces
-from octoprint_spaghetti.response import ENDING_STATES, Response
-from octoprint_spaghetti.saying import sentence_of, verdict_of
+from octoprint_spaghetti.job import Job
+from octoprint_spaghetti.lineup import Lineup, Moment
+from octoprint_spaghetti.ports import Detector, Incidents, Parts, Power, Printer, Records
+from octoprint_spaghetti.response import Response
+from octoprint_spaghetti.saying import thought_of, unthought
+from octoprint_spaghetti.view import Look, View
+from octoprint_spaghetti.views import blamed, most_telling, nobody_sees, pause_after, whose_turn, why_blind, why_unseen
 
 #: While idle the printer's state is asked this often, in case an event was lost.
 IDLE_POLL_S = 5.0
-#: A picture older than this many intervals (and seconds) means that nobody sees the print.
-BLIND_AFTER_INTERVALS, BLIND_AFTER_S = 2.0, 10.0
-#: A live camera never sends the same file twice; one that does for this long is frozen.
-FROZEN_AFTER_S = 60.0
-#: What is believed of the print is written down this often, for a restart; of a calm print, which changes slowly, seldom: on
-#: ext4 the rename writes to the SD card each time.
-REMEMBERED_EVERY_S, CALM_REMEMBERED_EVERY_S = 10.0, 60.0
 
 PRINTING_STATES = frozenset({"STARTING", "PRINTING", "RESUMING"})
 STANDING_STATES = frozenset({"PAUSING", "PAUSED"})
 
 
 class Watch:
-    """Watches one printer; all methods belong to one thread, ``status`` and ``picture`` may be read by any.
+    """Watches one printer; all methods belong to one thread, ``status``, ``picture`` and ``pictures`` may be read by any.
 
-    ``build`` makes the parts for settings when they are first needed, so it may import and connect; ``publish`` and
+    ``build`` makes the parts for settings when they are first needed, so it may import and connect; ``records`` gives what is
+    written down with a camera, by what the settings know it by (empty: the first one). ``publish`` and
     ``notify`` are called with each new :class:`Status` and each :class:`Notice`. ``outdated`` tells whether something has
-    happened that the watch was not told yet: then it orders nothing. ``when_idle`` is called every few seconds while no job
-    runs. ``monotonic`` and ``wall`` are the clocks, seconds each.
+    happened that the watch was not told yet: then it orders nothing. ``power`` switches the printer's (None: it stays on).
+    ``when_idle`` is called every few seconds while no job runs, ``remarks`` (is a print watched?) returns what else there is to
+    say. ``monotonic`` and ``wall`` are the clocks, seconds each.
     """
 
     def __init__(
@@ -69,13 +55,13 @@ class Watch:
         build: Callable[[Settings], Parts],
         printer: Printer,
         incidents: Incidents,
-        traces: Traces,
-        baselines: BaselineStore,
-        beliefs: BeliefStore,
+        records: Callable[[str], Records],
         publish: Callable[[Status], None] = lambda status: None,
         notify: Callable[[Notice], None] = lambda notice: None,
         outdated: Callable[[], bool] = lambda: False,
         when_idle: Callable[[], None] = lambda: None,
+        remarks: Callable[[bool], tuple[str, ...]] = lambda printing: (),
+        power: Power | None = None,
         monotonic: Callable[[], float] = time.monotonic,
         wall: Callable[[], float] = time.time,
         logger: logging.Logger | None = None,
@@ -84,23 +70,28 @@ class Watch:
         self._settings = settings
         self._build = build
         self._printer = printer
-        self._traces = traces
-        self._baselines = baselines
-        self._beliefs = beliefs
         self._publish = publish
         self.outdated = outdated
         self._when_idle = when_idle
+        self._remarks = remarks
         self._monotonic = monotonic
         self._wall = wall
         self._logger = logger or logging.getLogger(__name__)
-        self._response = Response(printer, incidents, notify, wall, self._logger)
+        self._response = Response(printer, incidents, notify, wall, self._logger, power)
+        self._lineup = Lineup(records, self._response.written)
         self._parts: Parts | None = None
         self._job: Job | None = None
-        self._panel = Panel(settings.policy, settings.patience(), judge.begin(monotonic()))
-        self._remembered_at = -math.inf
-        self._due = 0.0  # monotonic seconds of the next look
+        self._views: tuple[View, ...] = ()  # of the job; the first camera's is always the first
+        self._turn: View | None = None  # whose camera is looked at just now
+        self._due = self._look_due = 0.0  # monotonic seconds of the next tick, and of the next look
+        self._number = 0  # of the newest picture
         self.status = Status()
-        self.picture: Frame | None = None  # the last one the detector answered for
+        self.pictures: Mapping[int, Frame] = {}  # the last one of each camera, by its place from 1; replaced whole
+
+    @property
+    def picture(self) -> Frame | None:
+        """Return the picture that the status is about: the last one the detector answered for."""
+        return self.pictures.get(self.status.camera)
 
     @property
     def due_at(self) -> float:
@@ -108,36 +99,46 @@ class Watch:
         return self._due
 
     def tick(self) -> None:
-        """Follow the printer's state, then look, check on an ordered pause, and say how things are.
+        """Follow the printer's state, then look when it is time to, check on an ordered stop, and say how things are.
 
-        Blocks for the camera's and the frame's deadlines at most.
+        Blocks for one camera's and one frame's deadlines at most.
         """
         self._due = self._monotonic() + IDLE_POLL_S
         self._follow(self._printer.state())
-        if self._job is not None and not self._job.belief.paused:
-            started = self._monotonic()
-            self._look(self._job)
-            self._due = started + self._interval()
+        if self._job is not None and not self._stands_still:
+            if self._monotonic() >= self._look_due:
+                self._look_around(self._job)
+            self._due = min(self._monotonic() + IDLE_POLL_S, self._look_due)
             self._check_blind()
             self._check_suspicion()
             self._count()
         if self._job is None:
             self._when_idle()
         elif self._job.order is not None and not self.outdated():
-            self._job = self._response.check_pause(self._job, self._job.order, self._monotonic())
+            self._job = self._response.check_order(self._job, self._job.order, self._monotonic())
+        self._response.tick(self._monotonic())
         self.report()
 
     def stumbled(self, sentence: str) -> None:
         """Note that a look ended in an error that nobody could name: it is as good as blind, and must not look like watching."""
         if self._job is not None:
-            self._set_trouble(self._job, sentence)
+            for view in self._views if self._turn is None else (self._turn,):
+                view.lose(sentence)
             self._check_blind()
             self._count()
+        self._turn = None
         self.report()
 
-    def _interval(self) -> float:
-        wanted = self._settings.pace().interval(self._job.belief if self._job is not None else None, self._patience())
-        return max(wanted, self._parts.detector.earliest_s if self._parts is not None else 0.0)
+    @property
+    def _stands_still(self) -> bool:
+        return self._views[0].memory.belief.paused  # the print does, so all views know
+
+    def _interval(self, view: View) -> float:
+        return max(self._settings.pace().interval(view.memory.belief, view.patience), self._earliest)
+
+    @property
+    def _earliest(self) -> float:
+        return self._parts.detector.earliest_s if self._parts is not None else 0.0
 
     # -- the print's life -----------------------------------------------------------------------------------------------
 
@@ -148,54 +149,57 @@ class Watch:
         """
         if not self._settings.enabled:
             return
-        now, name, file = self._monotonic(), self._printer.job_name(), self._printer.job_key()
-        known = self._beliefs.load(file, now, self._wall()) if found else None
-        background = self._baselines.load().background(file)
-        belief = judge.begin(now, background) if known is None else replace(known, background=background, paused=False)
-        self._job = Job(belief=belief, last_sighting_at=now, began=now, file=file, counted_to=now)
-        self._panel = Panel(self._settings.policy, self._patience(), belief)
-        unseen = Protection(ProtectionLevel.UNPROTECTED, now, "No picture has been looked at yet.")
-        self.status = Status(protection=unseen, picture_number=self.status.picture_number)
-        self._due, self._remembered_at = now, -math.inf
-        self._logger.info("Watching %r.", name)
-        self._response.written(lambda: self._traces.begin(name, now, self._wall()))
-        self._response.tell(self._job, NoticeKind.PRINT_STARTED, "The print is watched.")
+        moment = self._moment(found)
+        now = moment.now
+        for view in self._views:  # of a print whose end was not heard of
+            view.records.traces.end()
+        self._job = Job(file=moment.file, counted_to=now)
+        self._views = self._lineup.fitted(self._settings, (), moment)
+        unseen = Protection(ProtectionLevel.UNPROTECTED, now, say("No picture has been looked at yet."))
+        self.status = Status(protection=unseen, picture_number=self._number)
+        self._due = self._look_due = now
+        self._logger.info("Watching %r.", moment.name)
+        goes_on = "goes_on" if self._views[0].memory.belief.started_at < now else ""  # what was believed is from before a restart
+        self._response.tell(self._job, NoticeKind.PRINT_STARTED, say("The print is watched."), detail=goes_on)
 
     def end(self, *, done: bool = False) -> None:
         """Close the watch over a job, hang up, and learn from it when it was ``done``; cancelled and failed ones teach nothing."""
         job = self._job
         if job is None:
             return
+        view = self._telling(job)
+        cancelled = not done and self._response.cancelled(
+            job, view.explained(), self._monotonic(), power_off=self._settings.cuts_power("cancel")
+        )
+        job = self._response.withdrawn(job)
         if job.incident is not None:
             self._response.note(job.incident, "closed")
             if not job.forgiven:
-                self._response.tell(job, NoticeKind.INCIDENT_ENDED, "The print has ended.", detail="print_ended")
-        summary = job.coverage.sentence()
+                self._response.tell(job, NoticeKind.INCIDENT_ENDED, say("The print has ended."), detail="print_ended")
+        summary = joined((say("It was cancelled because it failed.") if cancelled else "", job.coverage.sentence()))
         self._logger.info("%s (%d pictures, %d answers)", summary, self.status.frames_sent, self.status.answers)
-        self.status = replace(self.status, coverage=summary, rules=self._panel.report())
+        self.status = replace(self.status, coverage=summary, rules=view.panel.report())
         self._response.tell(job, NoticeKind.PRINT_ENDED, summary)
         self._job = None
-        if done and (job.forgiven or not job.is_doubtful):
-            self._learn(job)
-        self._traces.end()
-        self._response.written(self._beliefs.forget)
+        doubtful = job.incident is not None or any(view.memory.is_doubtful for view in self._views)
+        for view in self._views:
+            if done and (job.forgiven or not doubtful):
+                self._response.written("baseline", partial(view.learn, job.file))
+        self._lineup.let_go(self._views)
+        self._views = ()
         self._close_parts()
-
-    def _learn(self, job: Job) -> None:
-        hours = job.coverage.seen_s / 3600.0
-        self._response.written(lambda: self._baselines.save(self._baselines.load().learn(job.file, job.profile, hours)))
 
     def _follow(self, state: str) -> None:
         """Do what a lost event would have done; the printer's own state is always right."""
         if state in PRINTING_STATES:
             if self._job is None:
                 self.begin(found=True)
-            elif self._job.belief.paused:
+            elif self._stands_still:
                 self.resumed(self._monotonic())
             elif self._job.resume_wanted:  # the pause that was to be undone never came
                 self._job = replace(self._job, resume_wanted=False)
         elif state == "PAUSED":
-            if self._job is not None and not self._job.belief.paused:
+            if self._job is not None and not self._stands_still:
                 self.paused()
         elif state not in STANDING_STATES | ENDING_STATES:
             self.end()
@@ -205,43 +209,50 @@ class Watch:
 
         It is heard of twice, from the printer's state and by the event; the first of them counts.
         """
-        if self._job is None or self._job.belief.paused:
+        if self._job is None or self._stands_still:
             return
-        ours = self._job.order is not None
+        ours = self._job.order is not None and self._job.order.action == "pause"
         resume_wanted = self._job.resume_wanted
-        belief = judge.paused(self._job.belief)
-        self._job = replace(self._job, belief=belief, order=None, ours=ours, resume_wanted=False, counted_to=None)
+        self._believe(judge.paused)
+        self._job = replace(self._job, order=None, ours=ours, resume_wanted=False, counted_to=None)
         self._happened(PrintEvent.PAUSED, self._monotonic())
         if resume_wanted:
             self._response.resume()
         elif ours and self._job.incident is not None:
-            self._response.note(self._job.incident, "acted")
-            why = self._explained(self._job)
-            self._response.tell(self._job, NoticeKind.PAUSED, f"The print was paused: {why.sentences()}", why, action="pause")
+            cuts = self._settings.cuts_power("pause")
+            self._response.paused(self._job, self._telling(self._job).explained(), self._monotonic(), power_off=cuts)
 
     def resumed(self, at: float) -> None:
         """Note that the job goes on since ``at``; told again, it is no news."""
-        if self._job is None or not self._job.belief.paused:
+        if self._job is None or not self._stands_still:
             return
         if self._job.ours and not self._job.forgiven:
-            self._response.tell(self._job, NoticeKind.INCIDENT_ENDED, "The print goes on.", detail="resumed")
-        belief = judge.resumed(self._job.belief, at, ours=self._job.ours)
-        self._job = replace(self._job, belief=belief, ours=False, last_sighting_at=max(at, self._job.last_sighting_at))
+            self._response.tell(self._job, NoticeKind.INCIDENT_ENDED, say("The print goes on."), detail="resumed")
+        ours = self._job.ours
+        self._job = replace(self._job, ours=False)
+        for view in self._views:
+            view.resumed(at, ours)
         self._happened(PrintEvent.RESUMED, at)
-        self._due = min(self._due, self._monotonic())
+        self._due = self._look_due = min(self._due, self._monotonic())
 
     def false_alarm(self) -> None:
-        """Take the owner's word that what was seen is no failure: forgive it, and undo our pause, also one on its way."""
+        """Take the owner's word that what was seen is no failure: forgive it, and undo our pause, also one on its way.
+
+        What is forgiven is forgiven to the camera that saw it.
+        """
         if self._job is None:
             return
-        pending = self._job.order is not None
-        belief = judge.false_alarm(self._job.belief, self._patience())
-        self._job = replace(self._job, belief=belief, order=None, resume_wanted=pending)
-        self._happened(PrintEvent.FALSE_ALARM, self._monotonic())
+        pending = self._job.order is not None and self._job.order.action == "pause"
+        views = blamed(self._views, self._job.camera)
+        for view in views:
+            view.forgive()
+        self._job = replace(self._response.withdrawn(self._job), resume_wanted=pending)
+        self._response.keep_power()
+        self._happened(PrintEvent.FALSE_ALARM, self._monotonic(), views)
         self._logger.info("Called a false alarm.")
         if self._job.incident is not None:
             self._response.note(self._job.incident, "false_alarm")
-            self._response.tell(self._job, NoticeKind.INCIDENT_ENDED, "It was a false alarm.", detail="false_alarm")
+            self._response.tell(self._job, NoticeKind.INCIDENT_ENDED, say("It was a false alarm."), detail="false_alarm")
         self._job = replace(self._job, forgiven=True)
         self._remember(self._job)
         if self._job.ours:
@@ -250,8 +261,10 @@ class Watch:
     def mute(self, on: bool) -> None:
         """Watch this print without doing anything about it, or go back to acting."""
         if self._job is not None:
-            order = None if on else self._job.order
-            self._job = replace(self._job, belief=judge.muted(self._job.belief, on), order=order)
+            self._believe(lambda belief: judge.muted(belief, on))
+            if on:
+                self._job = self._response.withdrawn(self._job)
+                self._response.keep_power()
             self._happened(PrintEvent.MUTED if on else PrintEvent.UNMUTED, self._monotonic())
             self._remember(self._job)
             self._logger.info("Muted for this print." if on else "No longer muted.")
@@ -261,157 +274,147 @@ class Watch:
         if self._job is None:
             self._follow(self._printer.state())
         if self._job is not None:
-            self._job = replace(self._job, belief=judge.extrusion_began(self._job.belief, at))
+            self._believe(lambda belief: judge.extrusion_began(belief, at))
             self._happened(PrintEvent.EXTRUSION_BEGAN, at)
 
     def configure(self, settings: Settings) -> None:
         """Use other settings from the next frame on; the belief about a running print is kept."""
         self._settings = settings
         self._close_parts()
+        if not settings.power_off:
+            self._response.keep_power()
         if not settings.enabled:
             self.end()
         if self._job is not None:
-            self._panel = Panel(settings.policy, self._patience(), self._job.belief)
-            self._job = replace(self._job, order=self._job.order if self._action() == "pause" else None)
-        self._due = self._monotonic()
+            self._views = self._lineup.fitted(self._settings, self._views, self._moment())
+            if self._job.order is not None and self._job.order.action != self._action():
+                self._job = self._response.withdrawn(self._job)
+        self._due = self._look_due = self._monotonic()
 
-    def _happened(self, event: PrintEvent, at: float) -> None:
-        self._panel.tell(event, at)
-        self._response.written(lambda: self._traces.tell(event, at))
+    def _believe(self, change: Callable[[Belief], Belief]) -> None:
+        for view in self._views:
+            view.believe(change)
+
+    def _happened(self, event: PrintEvent, at: float, views: Sequence[View] = ()) -> None:
+        """Tell what happened to the print to all views, or to those that it happened to."""
+        for view in views or self._views:
+            self._response.written("trace", partial(view.happened, event, at))
+
+    def _remember(self, job: Job) -> None:
+        for view in self._views:
+            self._response.written("belief", partial(view.remember, job.file, self._monotonic(), self._wall()))
+
+    def _moment(self, found: bool = False) -> Moment:
+        return Moment(self._printer.job_key(), self._printer.job_name(), self._monotonic(), self._wall(), found)
+
+    def _telling(self, job: Job) -> View:
+        """Return the view that a person should see: of a print that we paused the one that saw why."""
+        accuser = job.camera if job.order is not None or job.ours else ""
+        return most_telling(self._views, accuser, self._monotonic())
 
     # -- looking --------------------------------------------------------------------------------------------------------
 
-    def _look(self, job: Job) -> None:
+    def _look_around(self, job: Job) -> None:
+        """Look with the camera whose turn it is, and say when the next one's is."""
+        started = self._monotonic()
+        view = self._turn = whose_turn(self._views)
+        view.due = started + self._interval(view)  # also should the look end in an error that nobody can name
+        self._look(job, view)
+        self._turn = None
+        view.due = started + pause_after(view, self._views, self._interval(view))
+        self._look_due = max(whose_turn(self._views).due, started + self._earliest)
+
+    def _look(self, job: Job, view: View) -> None:
+        self._job = job = replace(job, trouble="")
         try:
             parts = self._open_parts()
-            started = self._monotonic()
-            frame = parts.camera.capture()
+            frame = view.capture(parts.cameras[self._views.index(view)], self._monotonic)
             captured = self._monotonic()
-            if self._is_repeated(job, frame):
+            if view.is_repeated(frame):
                 return
             self.status = replace(self.status, frames_sent=self.status.frames_sent + 1)
-            answer = self._looked_twice(job, frame, parts.detector)
+            answer, not_twice = view.look(frame, parts.detector, self._settings.second_look)
         except (CameraError, DetectorError) as error:
             why = str(error)
-            self._set_trouble(job, why)
-            self._response.written(lambda: self._traces.lost(why, self._monotonic()))
+            view.lose(why)
+            self._response.written("trace", lambda: view.records.traces.lost(why, self._monotonic()))
         else:
+            if not_twice is not None:
+                self._logger.debug("No second look: %s", not_twice)
             took = self._monotonic() - captured
-            job = replace(job, budget=job.budget.add(len(frame.jpeg), took))
-            timings = (("capture", (captured - started) * 1e3), ("look", took * 1e3))
-            self._see(job, frame, answer, parts.detector, timings)
+            self._job = job = replace(job, budget=job.budget.add(len(frame.jpeg), took))
+            timings = (("capture", view.held_s * 1e3), ("look", took * 1e3))
+            self._see(job, view, Look(frame, answer, self._number + 1, timings), parts.detector)
 
-    def _looked_twice(self, job: Job, frame: Frame, detector: Detector) -> Answer:
-        """Return the answer to a frame; what is suspected is looked at again, enlarged, where the picture has the pixels."""
-        answer = detector.look(frame)
-        if not self._settings.second_look or job.belief.verdict is not Verdict.SUSPECT:
-            return answer
-        roi = second_look.region(answer, size_wh(frame.jpeg))
-        if roi is None:
-            return answer
-        try:
-            return second_look.combined(answer, detector.look(frame, roi), roi)
-        except DetectorError as error:
-            self._logger.debug("No second look: %s", error)
-            return answer
-
-    def _see(self, job: Job, frame: Frame, answer: Answer, detector: Detector, timings: tuple[tuple[str, float], ...]) -> None:
-        tool, patience = self._printer.tool(), self._patience()
-        seen = Sighting(frame.captured_at, answer, tool.layer, tool.position, tool.busy)
-        belief = judge.advance(job.belief, seen, patience)
-        unfit = belief.unfit
-        self._job = job = replace(
-            job,
-            belief=belief,
-            last_sighting_at=job.last_sighting_at if unfit else frame.captured_at,
-            trouble=unfit,
-            unfit=unfit,
-            digest=frame.digest,
-            unchanged_since=None,
-            opinion=self._panel.see(seen, belief, patience),
-            profile=job.profile if judge.is_idle(belief) else job.profile.add(tool.layer, answer.score),
-            exhibits=bounded((*job.exhibits, Exhibit(frame, answer))),
-        )
-        self._response.written(lambda: self._traces.add(seen))
-        alarmed = belief.verdict in (Verdict.SUSPECT, Verdict.FAILING)
-        if self._monotonic() - self._remembered_at >= (REMEMBERED_EVERY_S if alarmed else CALM_REMEMBERED_EVERY_S):
-            self._remember(job)
-        self.picture = frame
-        self.status = replace(
-            self.status,
-            answers=self.status.answers + 1,
-            score=answer.score,
-            detections=answer.detections,
-            detector=answer.detector,
-            timings_ms=timings,
-            picture_number=self.status.picture_number + 1,
-        )
-        if not unfit:
+    def _see(self, job: Job, view: View, look: Look, detector: Detector) -> None:
+        seen = view.see(look, self._printer.tool())
+        self._response.written("trace", lambda: view.records.traces.add(seen))
+        now = self._monotonic()
+        if view.is_to_be_remembered(now):
+            self._response.written("belief", lambda: view.remember(job.file, now, self._wall()))
+        self._number = look.number
+        self.pictures = {**self.pictures, self._views.index(view) + 1: look.frame}
+        self.status = replace(self.status, answers=self.status.answers + 1)
+        if not view.memory.unfit:
             self._protect(detector.level, detector.why)
-        if job.opinion is not None and job.opinion.act:
-            self._act(job)
-
-    def _remember(self, job: Job) -> None:
-        now = self._remembered_at = self._monotonic()
-        self._response.written(lambda: self._beliefs.save(job.file, job.belief, now, self._wall()))
-
-    def _is_repeated(self, job: Job, frame: Frame) -> bool:
-        """Return whether the camera sent the same file again, and remember since when it does."""
-        if frame.digest != job.digest:
-            return False
-        since = job.unchanged_since if job.unchanged_since is not None else frame.captured_at
-        frozen = frame.captured_at - since >= FROZEN_AFTER_S
-        stale = f"The camera has sent the same picture for more than {FROZEN_AFTER_S:.0f} s; restart it." if frozen else ""
-        trouble = stale or job.unfit
-        self._job = replace(
-            job,
-            unchanged_since=since,
-            trouble=trouble,
-            last_sighting_at=job.last_sighting_at if trouble else frame.captured_at,
-        )
-        return True
-
-    def _set_trouble(self, job: Job, sentence: str) -> None:
-        self._job = replace(job, trouble=sentence)
+        if view.memory.opinion is not None and view.memory.opinion.act:
+            self._act(job, view)
 
     def _check_blind(self) -> None:
-        """Say once that nobody sees the print, and once that somebody does again."""
+        """Say once that nobody sees the print, and once that somebody does again; of several cameras the same of each."""
         job = self._job
         if job is None:
             return
-        now = self._monotonic()
-        late = now - job.last_sighting_at > max(BLIND_AFTER_S, BLIND_AFTER_INTERVALS * self._interval())
-        if job.trouble and late and not job.blind:
-            self._job = replace(job, blind=True)
-            self._protect(ProtectionLevel.UNPROTECTED, job.trouble)
-            self._logger.warning("Nobody sees the print: %s", job.trouble)
-            self._response.tell(job, NoticeKind.BLIND, job.trouble)
-        elif job.trouble and job.blind:
-            self._protect(ProtectionLevel.UNPROTECTED, job.trouble)
-        elif not job.trouble and job.blind:
-            self._job = replace(job, blind=False)
+        nobody_saw = nobody_sees(self._views)
+        news = [view for view in self._views if view.check_blind(self._monotonic(), self._interval(view))]
+        why = why_blind(self._views)
+        if nobody_sees(self._views):
+            self._protect(ProtectionLevel.UNPROTECTED, why)
+            if not nobody_saw:
+                self._logger.warning("Nobody sees the print: %s", why)
+                self._response.tell(job, NoticeKind.BLIND, why)
+            return
+        if why:
+            self._protect(self.status.protection.level, why)
+        if nobody_saw:
             self._logger.info("The print is seen again.")
-            self._response.tell(job, NoticeKind.SEEING, "The print is watched again.")
+            self._response.tell(job, NoticeKind.SEEING, joined((say("The print is watched again."), why)))
+        else:
+            for view in news:
+                self._tell_sight(job, view)
+
+    def _tell_sight(self, job: Job, view: View) -> None:
+        """Tell that one camera of several went blind, or sees again, while others see."""
+        blind = view.memory.blind
+        kind, level = (NoticeKind.CAMERA_LOST, logging.WARNING) if blind else (NoticeKind.CAMERA_BACK, logging.INFO)
+        sentence = view.said(view.memory.trouble or say("The camera sees the print again."))
+        self._logger.log(level, "%s", sentence)
+        self._response.tell(replace(job, camera=view.name), kind, sentence)
 
     def _check_suspicion(self) -> None:
         """Tell the owner of a print that is suspect for minutes and does not fail: a person sees at a glance what it is."""
-        job, now, patience = self._job, self._monotonic(), self._patience()
-        if job is None or job.belief.muted or not judge.is_lasting(job.belief, now, patience):
-            return
-        if job.suspicion_told_at is None or now >= job.suspicion_told_at + patience.cooldown:
-            self._job = replace(job, suspicion_told_at=now, forgiven=False)
-            why = self._explained(job)
-            minutes = patience.lasting_suspicion / 60.0
-            self._response.tell(
-                job, NoticeKind.SUSPICION, f"Suspect for more than {minutes:.0f} min; please look. {why.sentences()}", why
-            )
+        now = self._monotonic()
+        for view in self._views:
+            if self._job is not None and view.is_worrying(now):
+                view.worried(now)
+                self._job = replace(self._job, forgiven=False)
+                why = view.explained()
+                said = say(
+                    "Suspect for more than %(minutes).0f min; please look. %(why)s",
+                    minutes=view.patience.lasting_suspicion / 60.0,
+                    why=why.sentences(),
+                )
+                self._response.tell(replace(self._job, camera=view.name), NoticeKind.SUSPICION, said, why)
 
     def _count(self) -> None:
         """Add the time since the last look to what was seen of the print, or to what it was lost to."""
         job, now = self._job, self._monotonic()
-        if job is not None and not job.belief.paused:
-            since = job.counted_to if job.counted_to is not None else now
-            self._job = replace(job, coverage=job.coverage.add(now - since, job.trouble), counted_to=now)
+        if job is not None and not self._stands_still:
+            seconds = now - (job.counted_to if job.counted_to is not None else now)
+            for view in self._views:
+                view.count(seconds, job.trouble)
+            lost = job.trouble or why_unseen(self._views)
+            self._job = replace(job, coverage=job.coverage.add(seconds, lost), counted_to=now)
 
     def _protect(self, level: ProtectionLevel, reason: str) -> None:
         current = self.status.protection
@@ -419,24 +422,26 @@ class Watch:
         since = self._monotonic() if changed else current.since
         self.status = replace(self.status, protection=Protection(level, since, reason))
         if changed and self._job is not None and ProtectionLevel.UNPROTECTED not in (level, current.level):
-            sentence = reason or "The inference server looks at the print again."
+            sentence = reason or say("The inference server looks at the print again.")
             self._logger.info("Protection is now %s: %s", level, sentence)
             self._response.tell(self._job, NoticeKind.PROTECTION, sentence, detail=level.value)
 
     # -- acting ---------------------------------------------------------------------------------------------------------
 
-    def _act(self, job: Job) -> None:
-        """Have the printer moved and the evidence kept.
+    def _act(self, job: Job, view: View) -> None:
+        """Have the printer moved and the evidence kept, for what one camera saw.
 
         Looking took a while: when something has happened meanwhile (the job was cancelled, another one began, somebody
         paused it) nothing is done before the watch has heard of it.
         """
         if self.outdated() or self._printer.state() not in PRINTING_STATES:
             return
-        now, patience = self._monotonic(), self._patience()
-        zone = proposed(judge.alarmed_places(job.belief, patience))
-        acting = replace(job, belief=judge.acted(job.belief, now))
-        self._job = self._response.act(acting, self._action(), self._explained(job), zone, now)
+        now = self._monotonic()
+        zone = proposed(judge.alarmed_places(view.memory.belief, view.patience))
+        self._believe(lambda belief: judge.acted(belief, now))  # one print, one action, however many cameras see why
+        acting = replace(job, camera=view.name, exhibits=view.memory.exhibits)
+        acting = self._response.act(acting, self._action(), view.explained(), zone, now)
+        self._job = replace(acting, exhibits=())
         self._remember(self._job)  # a restart during the pause that follows must not pause for the same thing again
         self.status = replace(self.status, incident=self._job.incident, incident_folder=self._response.folder)
 
@@ -447,42 +452,16 @@ class Watch:
 
     def report(self) -> None:
         """Bring the status up to date and publish it."""
-        job, patience, now = self._job, self._patience(), self._monotonic()
-        status = replace(
-            self.status,
-            verdict=verdict_of(job),
-            sentence=sentence_of(job, patience, self._settings.enabled, self.status.coverage),
-            printer_state=self._printer.state(),
-            shadow=self._settings.shadow,
+        job, settings = self._job, self._settings
+        thought = (
+            unthought(settings, self.status.coverage)
+            if job is None
+            else thought_of(job, self._views, self._telling(job), settings.pace(), self._monotonic())
         )
-        if job is None:
-            status = replace(status, evidence=0.0, suspect_at=patience.suspect_at, failing_at=patience.failing_at, muted=False)
-        else:
-            status = replace(status, **self._thought(job, patience, now))
-        self.status = status
-        self._publish(status)
-
-    def _thought(self, job: Job, patience: Patience, now: float) -> dict[str, Any]:
-        """Return what is thought of the print, by the names of :class:`Status`."""
-        why, opinion = self._explained(job), job.opinion if not self._panel.ours else None
-        return {
-            "evidence": why.evidence if opinion is None else opinion.evidence,
-            "suspect_at": patience.suspect_at if opinion is None else opinion.suspect_at,
-            "failing_at": judge.failing_level(job.belief, now, patience) if opinion is None else opinion.failing_at,
-            "muted": job.belief.muted,
-            "layer": job.belief.layer,
-            "votes": why.votes,
-            "why": why.as_json(),
-            "budget": job.budget.as_json(self._settings.pace()),
-            "seen": job.coverage.share,
-            "rules": self._panel.report(),
-        }
-
-    def _explained(self, job: Job) -> Explanation:
-        return explain(job.belief, self._patience())
-
-    def _patience(self) -> Patience:
-        return self._settings.patience()
+        sentence = joined((thought["sentence"], *self._response.remarks, *self._remarks(job is not None)))
+        known = {**thought, "sentence": sentence, "printer_state": self._printer.state(), "shadow": settings.shadow}
+        self.status = replace(self.status, **known)
+        self._publish(self.status)
 
     # -- parts ------------------------------------------------------------------------------------------------------------
 
@@ -498,5 +477,4 @@ class Watch:
     def _close_parts(self) -> None:
         parts, self._parts = self._parts, None
         if parts is not None:
-            parts.detector.close()
-            parts.camera.close()
+            parts.close()

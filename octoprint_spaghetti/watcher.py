@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import logging
 import queue
+import sys
 import threading
 import time
-from collections.abc import Callable
+import traceback
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 
+from octoprint_spaghetti.core.sentence import say
 from octoprint_spaghetti.core.settings import Settings
 from octoprint_spaghetti.core.words import Frame, Protection, ProtectionLevel, Status, Verdict
 from octoprint_spaghetti.watch import Watch
@@ -46,19 +49,33 @@ class Watcher:
     @property
     def status(self) -> Status:
         """Return the newest status, or that the thread stands still for ``STALLED_S``, or is gone: it cannot say so itself."""
-        status = self._watch.status
-        silent = self._monotonic() - self._stepped_at
-        moves = self._thread.is_alive() and silent < STALLED_S
-        if moves or not self._started or self._stopping.is_set():
+        status, silent = self._watch.status, self._monotonic() - self._stepped_at
+        if not self.is_stalled:
             return status
-        sentence = f"The watch has not moved for {silent:.0f} s and sees nothing; restart OctoPrint."
+        sentence = say("The watch has not moved for %(silent).0f s and sees nothing; restart OctoPrint.", silent=silent)
         unprotected = Protection(ProtectionLevel.UNPROTECTED, self._stepped_at, sentence)
         return replace(status, verdict=Verdict.BLIND, sentence=sentence, protection=unprotected)
 
     @property
+    def is_stalled(self) -> bool:
+        """Return whether the thread should move and has not for ``STALLED_S``, or is gone."""
+        moves = self._thread.is_alive() and self._monotonic() - self._stepped_at < STALLED_S
+        return self._started and not moves and not self._stopping.is_set()
+
+    def where(self) -> str:
+        """Return the lines of code at which the thread is just now, for a log; empty when it is gone."""
+        frame = sys._current_frames().get(self._thread.ident or 0)
+        return "".join(traceback.format_stack(frame)) if frame is not None else ""
+
+    @property
     def picture(self) -> Frame | None:
-        """Return the last frame that was looked at."""
+        """Return the last frame that was looked at, of the camera that the status is about."""
         return self._watch.picture
+
+    @property
+    def pictures(self) -> Mapping[int, Frame]:
+        """Return the last frame of each camera, by its place from 1."""
+        return self._watch.pictures
 
     def start(self) -> None:
         """Begin to follow the printer."""
@@ -131,7 +148,9 @@ class Watcher:
 
     def _stumble(self) -> None:
         try:
-            self._watch.stumbled("The watch met an unexpected error; OctoPrint's log says which. Restart OctoPrint if it lasts.")
+            self._watch.stumbled(
+                say("The watch met an unexpected error; OctoPrint's log says which. Restart OctoPrint if it lasts.")
+            )
         except Exception:  # noqa: BLE001 - still the thread's top: what broke the watch may break this too
             self._logger.exception("The error could not be told.")
 

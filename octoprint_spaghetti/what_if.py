@@ -11,9 +11,11 @@ from octoprint_spaghetti.adapters.trace_reader import Trace, open_trace, recorde
 from octoprint_spaghetti.adapters.traces import SUFFIX
 from octoprint_spaghetti.core.errors import EvidenceError
 from octoprint_spaghetti.core.history import MOST_LAYERS, MOST_POINTS, MOST_STRETCHES, Stretch
+from octoprint_spaghetti.core.patience import Patience
 from octoprint_spaghetti.core.policies import PrintEvent, SpaghettiPolicy
-from octoprint_spaghetti.core.recording import Lost, Row, Seen, Told
-from octoprint_spaghetti.core.replay import Moment, replay
+from octoprint_spaghetti.core.recording import Lost, Recording, Row, Seen, Told
+from octoprint_spaghetti.core.replay import Moment, Outcome, replay
+from octoprint_spaghetti.core.sentence import say
 from octoprint_spaghetti.core.settings import Settings
 from octoprint_spaghetti.core.words import Verdict
 
@@ -23,7 +25,10 @@ _ALARMED = frozenset({Verdict.SUSPECT, Verdict.FAILING})
 
 
 def prints(folder: Path) -> list[dict[str, Any]]:
-    """Return the prints of which there is a trace, newest first: ``id``, ``print``, ``started_at`` (Unix time) and ``bytes``."""
+    """Return the prints of which there is a trace, newest first: ``id``, ``print``, ``started_at`` (Unix time) and ``bytes``.
+
+    Of a print that several cameras saw each has a trace; ``camera`` names all but the first one.
+    """
     files = sorted(folder.glob(f"*{SUFFIX}"), reverse=True)[:MOST_PRINTS]
     return [_described(trace) for trace in map(_opened, files) if trace is not None]
 
@@ -37,30 +42,54 @@ def what_if(folder: Path, print_id: str, settings: Settings, sensitivity: float)
     """
     file = next((one for one in folder.glob(f"*{SUFFIX}") if one.name == print_id + SUFFIX), None)
     if file is None:
-        raise EvidenceError(f"There is no record of a print {print_id!r}.")
-    recording, listener = recorded(file), _Listener()
-    patience = replace(settings, sensitivity=sensitivity).patience()
-    heard = replace(recording, rows=listener.listen(recording.rows), goes_on=True)
-    (outcome,) = replay([SpaghettiPolicy(patience, recording.start)], heard)
-    timeline, first = outcome.timeline, listener.first_at
-    stretches = sorted((*listener.stretches, *_bursts(timeline, first)), key=lambda one: one.since)
+        raise EvidenceError(say("There is no record of a print %(print)s.", print=repr(print_id)))
+    patience = replace(settings, sensitivity=sensitivity).patience_for(open_trace(file).camera)
+    again = judged_again(recorded(file), patience)
+    outcome, first = again.outcome, again.first_at
     return {
         **_described(open_trace(file)),
         "curve": {
             "over": True,
-            "points": [_point(moment, first) for moment in thinned(timeline, MOST_POINTS // 2)],
-            "stretches": [
-                {"kind": one.kind, "since": round(one.since, 1), "until": one.until} for one in stretches[-MOST_STRETCHES:]
-            ],
-            "layers": _every(listener.layers, MOST_LAYERS),
+            "points": [_point(moment, first) for moment in again.moments],
+            "stretches": [{"kind": one.kind, "since": round(one.since, 1), "until": one.until} for one in again.stretches],
+            "layers": again.layers,
             "pauses": [round(moment.at + first, 1) for moment in outcome.pauses],
         },
         "pauses": [round(moment.at + first, 1) for moment in outcome.pauses],
         "suspect_s": None if outcome.suspect is None else round(outcome.suspect.at + first, 1),
         "highest": round(outcome.max_evidence, 4),
         "failing_at": round(patience.failing_at, 4),
-        "frames": len(timeline),
+        "frames": len(outcome.timeline),
     }
+
+
+@dataclass(frozen=True)
+class JudgedAgain:
+    """A recording as the rule judges it: ``first_at`` the second of the first frame, from which ``outcome`` counts.
+
+    ``moments`` are thinned to what a chart shows; ``stretches`` and ``layers`` as in the history of a running print.
+    """
+
+    outcome: Outcome
+    first_at: float
+    moments: list[Moment]
+    stretches: list[Stretch]
+    layers: list[tuple[float, int]]
+
+
+def judged_again(recording: Recording, patience: Patience) -> JudgedAgain:
+    """Let the rule judge all of a recording, and hear what happened in it."""
+    listener = _Listener()
+    heard = replace(recording, rows=listener.listen(recording.rows), goes_on=True)
+    (outcome,) = replay([SpaghettiPolicy(patience, recording.start)], heard)
+    stretches = sorted((*listener.stretches, *_bursts(outcome.timeline, listener.first_at)), key=lambda one: one.since)
+    return JudgedAgain(
+        outcome,
+        listener.first_at,
+        thinned(outcome.timeline, MOST_POINTS // 2),
+        stretches[-MOST_STRETCHES:],
+        _every(listener.layers, MOST_LAYERS),
+    )
 
 
 def thinned(timeline: tuple[Moment, ...], most: int) -> list[Moment]:
@@ -143,6 +172,7 @@ def _described(trace: Trace) -> dict[str, Any]:
     return {
         "id": trace.file.name[: -len(SUFFIX)],
         "print": trace.print_name,
+        "camera": trace.camera,
         "started_at": trace.started_at,
         "bytes": trace.file.stat().st_size,
     }

@@ -1,13 +1,14 @@
 #!/usr/bin/env python3
 """Bring the translations up to date: ``scripts/translations.py`` after a text has changed, then fill in what is empty.
 
-Collects every text of the templates, the scripts and the plugin class, and the sentences of the settings, into
-``octoprint_spaghetti/translations/<language>/LC_MESSAGES/messages.po``, and compiles those into the ``messages.mo`` that
-OctoPrint loads. Needs Babel and Jinja2, which the environment of the tests has.
+Collects every text of the templates, the scripts and the plugin class, the sentences of the settings, and whatever the code
+says by ``say`` of ``core/sentence.py``, into ``octoprint_spaghetti/translations/<language>/LC_MESSAGES/messages.po``, and
+compiles those into the ``messages.mo`` that OctoPrint loads. Needs Babel and Jinja2, which the environment of the tests has.
 """
 
 from __future__ import annotations
 
+import ast
 import sys
 from collections.abc import Iterator
 from datetime import datetime, timezone
@@ -53,12 +54,26 @@ def _texts() -> Iterator[tuple[str, str]]:
         for one in message if isinstance(message, tuple) else (message,):
             if one.strip():
                 yield one, f"octoprint_spaghetti/{file}"
+    for path in sorted(PACKAGE.rglob("*.py")):
+        for template in said(path):
+            yield template, path.relative_to(ROOT).as_posix()
     for text in _described():
         yield text.replace("%", "%%"), "octoprint_spaghetti/core"  # as the templates ask for it
 
 
+def said(path: Path) -> Iterator[str]:
+    """Yield the templates of all sentences that a file says. Raises :class:`ValueError` for one that is no literal."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "say":
+            template = node.args[0] if node.args else None
+            if isinstance(template, ast.Constant) and isinstance(template.value, str):
+                yield template.value
+            elif path.name != "sentence.py":  # which builds sentences again from what was stored
+                raise ValueError(f"{path.name}:{node.lineno}: say() takes a literal, or no translator finds it")
+
+
 def _described() -> Iterator[str]:
-    """Yield the sentences and units of all settings and numbers of the judge, which the templates ask for by name."""
+    """Yield the sentences, units and words of settings and numbers of the judge that are asked for by name."""
     sys.path.insert(0, str(ROOT))
     from octoprint_spaghetti.settings_page import described_numbers, described_settings
 
@@ -66,6 +81,7 @@ def _described() -> Iterator[str]:
         yield about["sentence"]
         if about.get("unit"):
             yield about["unit"]
+    yield from described_settings()["action"]["words"]
 
 
 def languages() -> list[str]:

@@ -27,12 +27,13 @@ HANG_S = 60.0
 
 @dataclass(frozen=True)
 class Request:
-    """One request as it came: the host it was meant for, path with query, content type and body."""
+    """One request as it came: the host it was meant for, path with query, content type, body, and Unix time."""
 
     host: str
     path: str
     content_type: str
     body: bytes = field(repr=False)
+    at: float = field(default_factory=time.time, compare=False)
 
     @property
     def json(self) -> Any:

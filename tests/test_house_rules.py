@@ -17,16 +17,41 @@ ROOMS = {
     "octoprint_spaghetti/core": {"octoprint_spaghetti.core"},
     "octoprint_spaghetti/ports.py": {"octoprint_spaghetti.core"},
     "octoprint_spaghetti/job.py": {"octoprint_spaghetti.core"},
-    "octoprint_spaghetti/saying.py": {"octoprint_spaghetti.core", "octoprint_spaghetti.job"},
-    "octoprint_spaghetti/response.py": {"octoprint_spaghetti.core", "octoprint_spaghetti.job", "octoprint_spaghetti.ports"},
-    "octoprint_spaghetti/watch.py": {
+    "octoprint_spaghetti/view.py": {"octoprint_spaghetti.core", "octoprint_spaghetti.job", "octoprint_spaghetti.ports"},
+    "octoprint_spaghetti/lineup.py": {
         "octoprint_spaghetti.core",
         "octoprint_spaghetti.job",
         "octoprint_spaghetti.ports",
+        "octoprint_spaghetti.view",
+    },
+    "octoprint_spaghetti/views.py": {"octoprint_spaghetti.core", "octoprint_spaghetti.view"},
+    "octoprint_spaghetti/saying.py": {
+        "octoprint_spaghetti.core",
+        "octoprint_spaghetti.job",
+        "octoprint_spaghetti.view",
+        "octoprint_spaghetti.views",
+    },
+    "octoprint_spaghetti/powering.py": {"octoprint_spaghetti.core", "octoprint_spaghetti.ports"},
+    "octoprint_spaghetti/response.py": {
+        "octoprint_spaghetti.core",
+        "octoprint_spaghetti.job",
+        "octoprint_spaghetti.ports",
+        "octoprint_spaghetti.powering",
+        "octoprint_spaghetti.writing",
+    },
+    "octoprint_spaghetti/watch.py": {
+        "octoprint_spaghetti.core",
+        "octoprint_spaghetti.job",
+        "octoprint_spaghetti.lineup",
+        "octoprint_spaghetti.ports",
         "octoprint_spaghetti.response",
         "octoprint_spaghetti.saying",
+        "octoprint_spaghetti.view",
+        "octoprint_spaghetti.views",
     },
     "octoprint_spaghetti/watcher.py": {"octoprint_spaghetti.core", "octoprint_spaghetti.watch"},
+    "octoprint_spaghetti/watchdog.py": {"octoprint_spaghetti.core", "octoprint_spaghetti.watcher"},
+    "octoprint_spaghetti/writing.py": {"octoprint_spaghetti.core"},
     "octoprint_spaghetti/broadcast.py": {"octoprint_spaghetti.core", "octoprint_spaghetti.adapters.mqtt"},
     "octoprint_spaghetti/notices.py": {
         "octoprint_spaghetti.core",
@@ -38,7 +63,9 @@ ROOMS = {
 }
 THIRD_PARTY = (
     "octoprint",
+    "babel",
     "flask",
+    "flask_babel",
     "grpc",
     "google",
     "requests",
@@ -93,9 +120,10 @@ def test_the_server_never_imports_octoprint_or_the_plugin() -> None:
 
 
 def test_every_thread_of_the_plugin_has_an_owner_that_joins_it() -> None:
-    """One thread watches, others read a stream or a camera or deliver notices; each file that makes one joins it, with a bound."""
+    """One thread watches, others read, wait, deliver notices or look after it; each file that makes one joins it, with a bound."""
     owners = [path for path in files("octoprint_spaghetti") if "threading.Thread(" in path.read_text(encoding="utf-8")]
-    assert [path.name for path in owners] == ["bounded_reads.py", "rtsp.py", "triton.py", "notices.py", "watcher.py"]
+    names = ["bounded_reads.py", "rtsp.py", "edge.py", "triton.py", "notices.py", "watchdog.py", "watcher.py"]
+    assert [path.name for path in owners] == names
     for path in owners:
         text = path.read_text(encoding="utf-8")
         assert text.count("threading.Thread(") == len(re.findall(r"\.join\(_?[A-Z]", text)) == 1

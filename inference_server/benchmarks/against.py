@@ -48,6 +48,7 @@ class Against:
     On a machine that others use, a server gets a part of the cores; ``cpu_ratio`` does not depend on how large a part.
     """
 
+    model: str
     cores: int
     picture_bytes: int
     rounds: int
@@ -85,14 +86,15 @@ def measure(model: Path, seconds: float) -> Against:
             for _ in range(ROUNDS):
                 ours.append(ask_us(server, jpegs, our_s))
                 theirs.append(ask_peer(pid, port, jpegs, their_s))
-    return compare(ours, theirs, sum(map(len, jpegs)) // len(jpegs))
+    return compare(model.stem, ours, theirs, sum(map(len, jpegs)) // len(jpegs))
 
 
-def compare(ours: Sequence[Window], theirs: Sequence[Window], picture_bytes: int) -> Against:
+def compare(model: str, ours: Sequence[Window], theirs: Sequence[Window], picture_bytes: int) -> Against:
     """Return medians and ratios of the windows of both."""
     our_rate, their_rate = (median([window.per_s for window in windows]) for windows in (ours, theirs))
     our_cpu, their_cpu = (median([window.cpu_ms for window in windows]) for windows in (ours, theirs))
     return Against(
+        model=model,
         cores=usable_cores(),
         picture_bytes=picture_bytes,
         rounds=len(ours),
@@ -115,7 +117,8 @@ def run(model: Path, seconds: float, as_json: bool) -> None:
         raise click.ClickException(str(error)) from error
     if not as_json:
         click.echo(
-            f"{found.cores} cores, rendered 720p frames of {found.picture_bytes // 1000} kB, medians of {found.rounds} rounds"
+            f"{found.model}, {found.cores} cores, rendered 720p frames of {found.picture_bytes // 1000} kB, "
+            f"medians of {found.rounds} rounds"
         )
         click.echo(f"{'':36}{'clients':>8}{'frames/s':>10}{'CPU ms':>9}{'p50 ms':>9}")
         click.echo(_line("this server (Triton)", OUR_CLIENTS, found.ours_per_s, found.ours_cpu_ms, found.ours_p50_ms))

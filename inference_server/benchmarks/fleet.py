@@ -80,6 +80,7 @@ class Usage:
 class Fleet:
     """The whole run; ``capacity_per_s`` is what clients that ask again at once got before the overload."""
 
+    model: str
     printers: int
     gateway: bool
     cores: int
@@ -129,6 +130,7 @@ def measure(model: Path, printers: int, seconds: float, gateway: bool) -> Fleet:
         overload = by_the_clock(line, printers, jpegs, overload_s, interval_s, _nothing)
         after = by_the_clock(line, printers, jpegs, after_s, INTERVAL_S, _nothing)
     return Fleet(
+        model=model.stem,
         printers=printers,
         gateway=gateway,
         cores=usable_cores(),

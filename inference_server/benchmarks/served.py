@@ -48,6 +48,7 @@ class Row:
 class Served:
     """The whole comparison; ``floor_ms`` is CPU per frame in process with one worker, ``floor_all_ms`` with one per core."""
 
+    model: str
     triton: str
     cores: int
     picture_bytes: int
@@ -83,14 +84,14 @@ def measure(model: Path, seconds: float) -> Served:
             version = server.version
     rows = [_row(way, found, median(full)) for way, found in zip(WAYS, asked, strict=True)]
     size = sum(map(len, jpegs)) // len(jpegs)
-    return Served(version, cores, size, round(median(lone), 3), round(median(full), 3), rows)
+    return Served(model.stem, version, cores, size, round(median(lone), 3), round(median(full), 3), rows)
 
 
 def report(found: Served) -> str:
     """Return a table for people and, as its last line, one JSON document."""
     lines = [
-        f"Triton {found.triton}, profile cpu, {found.cores} cores, rendered 720p frames of {found.picture_bytes // 1000} kB, "
-        f"medians of {ROUNDS} rounds",
+        f"{found.model}, Triton {found.triton}, profile cpu, {found.cores} cores, rendered 720p frames of "
+        f"{found.picture_bytes // 1000} kB, medians of {ROUNDS} rounds",
         f"in process: {found.floor_ms:.2f} ms CPU per frame with one worker, {found.floor_all_ms:.2f} with one per core",
         f"{'clients':>8}{'transport':>11}{'server CPU ms':>15}{'ratio':>8}{'frames/s':>10}{'p50 ms':>9}{'shed':>6}",
         *(

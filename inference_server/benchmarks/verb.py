@@ -9,7 +9,8 @@ from pathlib import Path
 import click
 
 from inference_server.cli import VerbMissing
-from inference_server.model_files import DamagedModel, default_model
+from inference_server.model_files import DamagedModel
+from inference_server.precision import byte_instructions, for_cpu
 from inference_server.triton import TritonFailed, TritonMissing
 
 #: Seconds for all measurements together, where nothing else is said: long enough for medians of a dozen windows.
@@ -23,7 +24,9 @@ _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 @click.option("--fleet", type=click.IntRange(1, 5000), metavar="PRINTERS", help="So many printers, one frame in 5 s each.")
 @click.option("--minutes", default=5.0, show_default=True, type=click.FloatRange(0.05, 600.0), help="How long the fleet prints.")
 @click.option("--no-gateway", is_flag=True, help="Let the fleet call Triton itself, without nginx, TLS and tokens.")
-@click.option("--model", type=_FILE, help="The detector; default: the shipped one.")
+@click.option(
+    "--model", type=_FILE, help="The detector; default: the shipped one, for servers in the precision that serve would choose."
+)
 @click.option("--int8", type=_FILE, help="A quantised detector to measure beside it (detector alone).")
 @click.option("--seconds", type=click.FloatRange(0.5, 3600.0), help="Time for all measurements together, without --fleet.")
 @click.option("--json", "as_json", is_flag=True, help="Print the JSON document alone.")
@@ -46,8 +49,8 @@ def command(
     """
     if sum((served, against is not None, fleet is not None)) > 1:
         raise click.UsageError("--served, --against and --fleet are three benchmarks: run them one after the other.")
-    chosen = model or default_model()
     try:
+        chosen = model or for_cpu("auto", byte_instructions()).path
         if served:
             from inference_server.benchmarks.served import run as run_served
 

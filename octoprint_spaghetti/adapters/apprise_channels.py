@@ -20,6 +20,7 @@ import octoprint_spaghetti
 from octoprint_spaghetti.adapters.apprise_sender import NO_APPRISE
 from octoprint_spaghetti.core.errors import ChannelError
 from octoprint_spaghetti.core.notice_rules import Urgency
+from octoprint_spaghetti.core.sentence import PARTS, from_parts, say
 
 #: What one try of a channel may take: most services answer in 1 s, an upload of a picture over a slow line takes 10 s.
 SECONDS = 20.0
@@ -29,8 +30,8 @@ START_S = 15.0
 POLL_S = 0.05
 
 _PROGRAM = "octoprint_spaghetti.adapters.apprise_sender"
-_MISSING = "Apprise is not installed; run: pip install apprise (in OctoPrint's environment)."
-_KILLED = "It did not answer in time."
+_MISSING = say("Apprise is not installed; run: pip install apprise (in OctoPrint's environment).")
+_KILLED = say("It did not answer in time.")
 
 
 @dataclass(frozen=True)
@@ -82,7 +83,9 @@ class Round:
             )
         except OSError as error:
             self._folder.cleanup()
-            raise ChannelError(f"The process that sends messages cannot be started ({error.strerror}).") from error
+            raise ChannelError(
+                say("The process that sends messages cannot be started (%(reason)s).", reason=error.strerror)
+            ) from error
 
     def poll(self, wait: float = POLL_S) -> dict[int, str]:
         """Return what is newly known: a channel's number and its problem, empty where it went well.
@@ -137,7 +140,7 @@ def read_news(output: str, asked: Collection[int]) -> dict[int, str]:
             answer = json.loads(line)
             channel, problem = answer["channel"], answer["problem"]
             if isinstance(channel, int) and isinstance(problem, str) and channel in asked:
-                news[channel] = problem
+                news[channel] = from_parts(answer.get(f"problem{PARTS}"), problem)
     return news
 
 

@@ -20,6 +20,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
+from octoprint_spaghetti.core.sentence import say, with_parts
+
 #: Exit status when Apprise is not installed.
 NO_APPRISE = 3
 _LONGEST_PROBLEM = 200
@@ -60,7 +62,8 @@ def main() -> int:
     logger.propagate = False
     logger.addHandler(complaints)
     for channel, problem in _try_all(apprise, complaints, job):
-        print(json.dumps({"channel": channel, "problem": problem}), flush=True)  # noqa: T201 - the answer to the parent
+        answer = with_parts({"channel": channel, "problem": problem})
+        print(json.dumps(answer), flush=True)  # noqa: T201 - the answer to the parent
     return 0
 
 
@@ -84,7 +87,7 @@ def _try_all(apprise: Any, complaints: _Complaints, job: dict[str, Any]) -> Iter
             yield late.pop(future), future.result()
     except TimeoutError:
         for number in late.values():
-            yield number, f"It did not answer within {job['seconds']:.0f} s."
+            yield number, say("It did not answer within %(seconds).0f s.", seconds=job["seconds"])
 
 
 def _try(apprise: Any, complaints: _Complaints, number: int, address: str, job: dict[str, Any]) -> str:
@@ -94,23 +97,23 @@ def _try(apprise: Any, complaints: _Complaints, number: int, address: str, job: 
         address = _resolved(address)
         sent = _use(apprise, address, job)
     except OSError as error:
-        return f"The file with the address cannot be read ({error.strerror})."
-    except _AddressUnknown as error:
-        return str(error)
+        return say("The file with the address cannot be read (%(reason)s).", reason=error.strerror)
+    except _AddressUnknown:
+        return say("Apprise does not know this address; see https://github.com/caronc/apprise/wiki for its form.")
     except Exception as error:  # noqa: BLE001 - the top of a thread; a hundred services, each with errors of its own
         return redacted(f"{type(error).__name__}: {error}", address)
-    return (
-        ""
-        if sent
-        else redacted(complaints.last.get(number, "The service did not take the message and did not say why."), address)
-    )
+    if sent:
+        return ""
+    complaint = complaints.last.get(number)
+    unknown = say("The service did not take the message and did not say why.")
+    return unknown if complaint is None else redacted(complaint, address)
 
 
 def _use(apprise: Any, address: str, job: dict[str, Any]) -> bool:
     asset = apprise.AppriseAsset(app_id="OctoPrint", app_desc="OctoPrint", app_url="https://octoprint.org", storage_mode="memory")
     service = apprise.Apprise.instantiate(address, asset=asset)
     if service is None:
-        raise _AddressUnknown("Apprise does not know this address; see https://github.com/caronc/apprise/wiki for its form.")
+        raise _AddressUnknown
     if job["only_check"]:
         return True
     if "rto=" not in address:  # Apprise's own word for it, which an address may set

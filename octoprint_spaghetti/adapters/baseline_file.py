@@ -8,6 +8,7 @@ from pathlib import Path
 from octoprint_spaghetti.adapters.json_file import read_json, replace_json
 from octoprint_spaghetti.core.baseline import Baselines
 from octoprint_spaghetti.core.errors import EvidenceError
+from octoprint_spaghetti.core.sentence import say
 
 
 class BaselineFile:
@@ -35,5 +36,9 @@ class BaselineFile:
             replace_json(self._file, baselines.as_json())
         except OSError as error:
             raise EvidenceError(
-                f"What is usual could not be saved ({error.strerror}); check space and rights of {self._file.parent}."
+                say(
+                    "What is usual could not be saved (%(reason)s); check space and rights of %(folder)s.",
+                    reason=error.strerror,
+                    folder=self._file.parent,
+                )
             ) from error

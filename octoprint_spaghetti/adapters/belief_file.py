@@ -9,6 +9,7 @@ from octoprint_spaghetti.adapters.json_file import read_json, replace_json
 from octoprint_spaghetti.core import belief_record
 from octoprint_spaghetti.core.belief import Belief
 from octoprint_spaghetti.core.errors import EvidenceError
+from octoprint_spaghetti.core.sentence import say
 
 #: Older than this, seconds, the print has changed too much for what was believed of it to help.
 GRACE_S = 300.0
@@ -33,8 +34,11 @@ class BeliefFile:
             replace_json(self._file, content, durable=False)
         except OSError as error:
             raise EvidenceError(
-                f"What is believed of the print could not be saved ({error.strerror}); "
-                f"check space and rights of {self._file.parent}."
+                say(
+                    "What is believed of the print could not be saved (%(reason)s); check space and rights of %(folder)s.",
+                    reason=error.strerror,
+                    folder=self._file.parent,
+                )
             ) from error
 
     def load(self, key: str, at: float, wall: float) -> Belief | None:
@@ -61,7 +65,9 @@ class BeliefFile:
         try:
             self._file.unlink(missing_ok=True)
         except OSError as error:
-            raise EvidenceError(f"{self._file} cannot be deleted ({error.strerror}); check its rights.") from error
+            raise EvidenceError(
+                say("%(file)s cannot be deleted (%(reason)s); check its rights.", file=self._file, reason=error.strerror)
+            ) from error
 
 
 def _refuse_future(belief: Belief, now: float) -> None:

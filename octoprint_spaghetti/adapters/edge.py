@@ -15,6 +15,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -24,10 +25,13 @@ from google.protobuf.message import DecodeError
 
 import octoprint_spaghetti
 from octoprint_spaghetti.adapters._proto import spaghetti_inference_pb2 as pb
+from octoprint_spaghetti.adapters.memory import available_mb
 from octoprint_spaghetti.adapters.messages import CPU_SECONDS, Messages, MessagesBroken
 from octoprint_spaghetti.adapters.triton_answer import read_answer
 from octoprint_spaghetti.core.errors import DetectorMissing, LocalBusy, LocalCrashed, PictureRefused
 from octoprint_spaghetti.core.geometry import Box
+from octoprint_spaghetti.core.memory import is_short
+from octoprint_spaghetti.core.sentence import Sentence, say
 from octoprint_spaghetti.core.words import Answer, Frame, ProtectionLevel
 
 #: What the process imports beside this package.
@@ -69,12 +73,14 @@ class EdgeDetector:
         model: str = "",
         limits: Limits = Limits(),
         command: Sequence[str] = (),
+        available_mb: Callable[[], float | None] = available_mb,
         monotonic: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         """Prepare to look within ``deadline`` seconds a picture, with at most ``share`` (0 to 1) of one core in the long run.
 
-        ``model`` is the path of an ONNX file, or empty for the one shipped; ``command`` replaces the process (for tests).
+        ``model`` is the path of an ONNX file, or empty for the one shipped; ``command`` replaces the process (for tests);
+        ``available_mb`` tells the memory that the computer has left, None where it is not known.
         Raises :class:`DetectorMissing` where the libraries are not installed.
         """
         missing = why_missing()
@@ -84,6 +90,8 @@ class EdgeDetector:
         self._share = share
         self._limits = limits
         self._command = tuple(command) or _command(model, limits)
+        self._available_mb = available_mb
+        self._short = False
         self._monotonic = monotonic
         self._sleep = sleep
         self._child: _Child | None = None
@@ -109,30 +117,45 @@ class EdgeDetector:
         Raises :class:`LocalBusy`, :class:`LocalCrashed`, :class:`PictureRefused` and :class:`AnswerInvalid`.
         """
         end = self._monotonic() + self._deadline
+        if self.spare_memory():
+            raise LocalBusy(say("The detector on this computer rests: memory is short, and OctoPrint needs what there is."))
         child = self._ready(end)
         self._rest(end)
         reply = self._ask(child, _request(str(next(self._ids)), frame, roi), end)
         if reply.error_message:
-            raise PictureRefused(f"The detector on this computer could not read the picture: {reply.error_message}.")
+            raise PictureRefused(
+                say("The detector on this computer could not read the picture: %(why)s.", why=Sentence(reply.error_message))
+            )
         return read_answer(reply.infer_response, f"local {child.model}")
 
     def check(self) -> None:
         """Start the process if there is none, and wait until it is ready; raises :class:`DetectorError`."""
         self._ready(self._monotonic() + self._limits.start_s)
 
+    def spare_memory(self) -> bool:
+        """End the process when memory is short, and return whether it is; without a print rather than without OctoPrint."""
+        self._short = is_short(self._available_mb(), self._short)
+        if self._short:
+            self.close()
+        return self._short
+
     def close(self) -> None:
         """End the process; another look would start it again."""
         child, self._child = self._child, None
         if child is not None:
-            child.end(_GOODBYE_S)
+            child.end()
 
     def _rest(self, end: float) -> None:
         """Wait for the share to allow a look: a picture that is a little late is better than none. Never beyond half the time."""
         wait = self.earliest_s
         if wait > 0.5 * (end - self._monotonic()):
             raise LocalBusy(
-                f"The detector on this computer rests for {wait:.1f} s to keep to {100.0 * self._share:.0f} % of a core; "
-                "lengthen the interval, or raise its share in the settings."
+                say(
+                    "The detector on this computer rests for %(wait).1f s to keep to %(percent).0f %% of a core; "
+                    "lengthen the interval, or raise its share in the settings.",
+                    wait=wait,
+                    percent=100.0 * self._share,
+                )
             )
         if wait > 0.0:
             self._sleep(wait)
@@ -146,9 +169,9 @@ class EdgeDetector:
             reply = self._receive(child, end)
             if reply is None:
                 raise LocalBusy(
-                    "The detector on this computer is still starting; it takes a few seconds."
+                    say("The detector on this computer is still starting; it takes a few seconds.")
                     if not child.model
-                    else "The detector on this computer is too slow for the deadline; lengthen it in the settings."
+                    else say("The detector on this computer is too slow for the deadline; lengthen it in the settings.")
                 )
             if not child.model:
                 self._introduced(child, reply)
@@ -161,12 +184,14 @@ class EdgeDetector:
         try:
             self._child = _Child(self._command, now, self._monotonic)
         except OSError as error:
-            raise self._crashed(f"The detector on this computer could not be started ({error.strerror}).") from error
+            raise self._crashed(
+                say("The detector on this computer could not be started (%(reason)s).", reason=error.strerror)
+            ) from error
         return self._child
 
     def _introduced(self, child: _Child, reply: pb.ModelStreamInferResponse) -> None:
         if reply.error_message:
-            raise self._crashed(f"The detector on this computer cannot be used: {reply.error_message}.")
+            raise self._crashed(say("The detector on this computer cannot be used: %(why)s.", why=reply.error_message))
         child.model = reply.infer_response.model_name
 
     def _ask(self, child: _Child, request: pb.ModelInferRequest, end: float) -> pb.ModelStreamInferResponse:
@@ -174,10 +199,10 @@ class EdgeDetector:
         try:
             child.send(request.SerializeToString(), now, end - now)
         except MessagesBroken:
-            raise self._crashed(f"The detector on this computer {child.end(_GOODBYE_S)}.") from None
+            raise self._crashed(say("The detector on this computer %(end)s.", end=child.end())) from None
         reply = self._receive(child, end)
         if reply is None:
-            raise LocalBusy("The detector on this computer did not answer before the picture's deadline; lengthen it.")
+            raise LocalBusy(say("The detector on this computer did not answer before the picture's deadline; lengthen it."))
         self._failures = 0
         return reply
 
@@ -187,14 +212,14 @@ class EdgeDetector:
         try:
             reply = child.receive(end - self._monotonic())
         except MessagesBroken:
-            raise self._crashed(f"The detector on this computer {child.end(_GOODBYE_S)}.") from None
+            raise self._crashed(say("The detector on this computer %(end)s.", end=child.end())) from None
         waited = self._monotonic() - (since or 0.0)
         if reply is not None:
             # One thread takes no more processor time than time; whoever says otherwise is not believed.
             cpu_s = min(max(0.0, reply.infer_response.parameters[CPU_SECONDS].double_param), waited)
             self._ready_at = self._monotonic() - waited + cpu_s / self._share
         elif waited >= (self._limits.hang_s if child.model else self._limits.start_s):
-            raise self._crashed(f"The detector on this computer hung for {waited:.0f} s and was ended.")
+            raise self._crashed(say("The detector on this computer hung for %(waited).0f s and was ended.", waited=waited))
         return reply
 
     def _crashed(self, sentence: str) -> LocalCrashed:
@@ -203,7 +228,9 @@ class EdgeDetector:
         back_off_s = min(_FIRST_BACK_OFF_S * 2.0**self._failures, _LONGEST_BACK_OFF_S)
         self._failures += 1
         self._start_at = self._monotonic() + back_off_s
-        self._last_words = f"{sentence} It is started again after {back_off_s:.0f} s."
+        self._last_words = say(
+            "%(sentence)s It is started again after %(back_off_s).0f s.", sentence=sentence, back_off_s=back_off_s
+        )
         return LocalCrashed(self._last_words)
 
 
@@ -228,6 +255,9 @@ class _Child:
             raise
         finally:
             theirs.close()
+        # In a long pause nobody looks: one that ends meanwhile must not stay a zombie until somebody does.
+        self._reaper = threading.Thread(target=self._process.wait, name="spaghetti-reaper", daemon=True)
+        self._reaper.start()
 
     @property
     def pid(self) -> int:
@@ -252,28 +282,28 @@ class _Child:
         except DecodeError as error:
             raise MessagesBroken(str(error)) from error
 
-    def end(self, goodbye_s: float) -> str:
+    def end(self) -> str:
         """Hang up, kill the process if it does not go by itself, and return in words how it ended."""
         self._messages.close()
-        try:
-            return _how(self._process.wait(goodbye_s))
-        except subprocess.TimeoutExpired:
+        self._reaper.join(_GOODBYE_S)
+        if self._reaper.is_alive():
             self._process.kill()
-            return _how(self._process.wait())
+        return _how(self._process.wait())
 
 
 def why_missing() -> str:
     """Return in a sentence what the detector on this computer lacks, or an empty string when it can be tried."""
     if os.name != "posix":
-        return "The detector on this computer runs on Linux and macOS alone; use a server."
+        return say("The detector on this computer runs on Linux and macOS alone; use a server.")
     lacking = [name for name in _LIBRARIES if importlib.util.find_spec(name) is None]
     if not lacking:
         return ""
     if sys.maxsize <= 1 << 32:
-        return "The detector on this computer needs a 64-bit system, there is no ONNX Runtime for this one; use a server."
-    return (
-        f"The detector on this computer is not installed ({', '.join(lacking)} missing); "
-        'run: pip install "octoprint-spaghetti[edge]", or use a server.'
+        return say("The detector on this computer needs a 64-bit system, there is no ONNX Runtime for this one; use a server.")
+    return say(
+        "The detector on this computer is not installed (%(missing)s missing); run: pip install "
+        '"octoprint-spaghetti[edge]", or use a server.',
+        missing=", ".join(lacking),
     )
 
 
@@ -295,13 +325,13 @@ def _request(identifier: str, frame: Frame, roi: Box | None) -> pb.ModelInferReq
 
 
 #: What the kernel's signals mean here; any other is named.
-_SIGNALS = {"SIGALRM": "hung and ended itself", "SIGKILL": "was killed (is memory short?)"}
+_SIGNALS = {"SIGALRM": say("hung and ended itself"), "SIGKILL": say("was killed (is memory short?)")}
 
 
 def _how(status: int) -> str:
     """Return in words how a process with this exit status ended."""
     if status >= 0:
-        return f"ended (status {status})"
+        return say("ended (status %(status)s)", status=status)
     names = {known.value: known.name for known in signal.Signals}
     name = names.get(-status, f"signal {-status}")  # real-time signals have none
-    return _SIGNALS.get(name, f"was ended by {name}")
+    return _SIGNALS.get(name, say("was ended by %(name)s", name=name))

@@ -23,13 +23,15 @@ _SOURCE = "octoprint-spaghetti"
 
 
 def zipped(folder: IncidentFolder, incident_id: str) -> bytes:
-    """Return an incident with all its pictures as a zip file. Raises :class:`EvidenceError`."""
+    """Return an incident with all its pictures, and what was made of them, as a zip file. Raises :class:`EvidenceError`."""
     content = folder.read(incident_id)
     target = io.BytesIO()
     with zipfile.ZipFile(target, "w", zipfile.ZIP_STORED) as archive:  # JPEG does not get smaller
         archive.writestr(f"{incident_id}/{STATE_FILE}", json.dumps(content, indent=2))
         for frame in content["frames"]:
             archive.writestr(f"{incident_id}/{frame['file']}", folder.picture(incident_id, frame["file"]))
+        for name in folder.made_files(incident_id):
+            archive.writestr(f"{incident_id}/{name}", folder.kept_file(incident_id, name) or b"")
     return target.getvalue()
 
 

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from octoprint_spaghetti.core import protection
 from octoprint_spaghetti.core.errors import DetectorError, PictureRefused
 from octoprint_spaghetti.core.geometry import Box
+from octoprint_spaghetti.core.sentence import joined, say
 from octoprint_spaghetti.core.words import Answer, Frame, ProtectionLevel
 from octoprint_spaghetti.ports import Detector
 
@@ -24,10 +25,18 @@ class Ladder:
     good as one of this computer, and what it cannot look at is looked at here.
     """
 
-    def __init__(self, server: Detector, here: Detector, *, monotonic: Callable[[], float] = time.monotonic) -> None:
-        """Stand on ``server`` first."""
+    def __init__(
+        self,
+        server: Detector,
+        here: Detector,
+        *,
+        spare_memory: Callable[[], object] = lambda: None,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """Stand on ``server`` first; while it looks, ``spare_memory`` is called, which lets ``here`` go when memory is short."""
         self._server = server
         self._here = here
+        self._spare_memory = spare_memory
         self._monotonic = monotonic
         self._footing = protection.begin(monotonic())
         self._needed_at: float | None = None  # when this computer was last asked to look
@@ -85,13 +94,13 @@ class Ladder:
         except DetectorError as error:
             if isinstance(error, PictureRefused) and isinstance(problem, PictureRefused):
                 raise  # the picture is to blame, and nobody's footing changes
-            both = f"{problem} {error}"
+            both = joined((str(problem), str(error)))
             now = self._monotonic()
             server_says = str(error if second is self._server else problem)
             self._footing = protection.nobody_looked(protection.server_failed(self._footing, server_says, now), both, now)
             raise type(problem)(both) from error
         if second is self._here:
-            why = f"{problem} This computer looks meanwhile."
+            why = say("%(problem)s This computer looks meanwhile.", problem=problem)
             self._footing = protection.server_failed(self._footing, why, self._monotonic())
         self._looked(second)
         return answer
@@ -102,6 +111,7 @@ class Ladder:
             self._footing = protection.looked_here(self._footing, now)
             return
         self._footing = protection.server_answered(self._footing, now)
+        self._spare_memory()
         if self._needed_at is not None and now - self._needed_at >= _IDLE_S:
             self._needed_at = None
             self._here.close()

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from octoprint_spaghetti.core.errors import AnswerInvalid, DetectorMissing, PictureRefused
 from octoprint_spaghetti.core.geometry import Box
+from octoprint_spaghetti.core.sentence import say
 from octoprint_spaghetti.core.words import Answer, Detection, Frame, Heatmap, ProtectionLevel, Scene
 
 if TYPE_CHECKING:
@@ -27,7 +28,11 @@ class LocalDetector:
             from inference_server import contract, drill, model_files, onnx_detector, pixels
         except ImportError as error:
             raise DetectorMissing(
-                f'The local detector is not installed ({error}); run: pip install "octoprint-spaghetti[edge]", or use a server.'
+                say(
+                    'The local detector is not installed (%(error)s); run: pip install "octoprint-spaghetti[edge]", '
+                    "or use a server.",
+                    error=error,
+                )
             ) from error
         self._pixels = pixels
         self._with_tangle = drill.with_tangle
@@ -38,7 +43,7 @@ class LocalDetector:
                 model_files.verify(path)
             self._detector = onnx_detector.OnnxDetector(path, threads=1)
         except (model_files.DamagedModel, onnx_detector.BadModel) as error:
-            raise DetectorMissing(f"The local detector cannot be used: {error}.") from error
+            raise DetectorMissing(say("The local detector cannot be used: %(error)s.", error=error)) from error
         self._name = f"local {path.stem}"
 
     def look(self, frame: Frame, roi: Box | None = None) -> Answer:
@@ -47,7 +52,7 @@ class LocalDetector:
             jpeg = self._with_tangle(frame.jpeg) if frame.drill else frame.jpeg
             prepared = self._pixels.prepare(jpeg, None if roi is None else roi.xyxy)
         except self._pixels.BadPicture as error:
-            raise PictureRefused(f"The local detector could not read the picture: {error}.") from error
+            raise PictureRefused(say("The local detector could not read the picture: %(error)s.", error=error)) from error
         return self._answer(prepared, self._detector.look(prepared))
 
     def check(self) -> None:
@@ -74,4 +79,6 @@ class LocalDetector:
                 detector=self._name,
             )
         except (ValueError, IndexError) as error:
-            raise AnswerInvalid(f"The local model answered what cannot be ({error}); use the shipped one.") from error
+            raise AnswerInvalid(
+                say("The local model answered what cannot be (%(error)s); use the shipped one.", error=error)
+            ) from error

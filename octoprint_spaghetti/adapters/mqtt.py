@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from octoprint_spaghetti.core.errors import ChannelError
 from octoprint_spaghetti.core.home_assistant import OFFLINE, ONLINE, Topics
+from octoprint_spaghetti.core.sentence import say
 from octoprint_spaghetti.core.settings import Settings
 
 if TYPE_CHECKING:
@@ -84,7 +85,7 @@ class Broker:
         """Prepare the connection. Raises :class:`ChannelError` with a sentence when it can never work like this."""
         self.topics = Topics(address.base)
         self.connected = False
-        self.problem = f"Connecting to {address.shown}."
+        self.problem: str = say("Connecting to %(broker)s.", broker=address.shown)
         self._address = address
         self._post = post
         self._on_connected = on_connected
@@ -146,7 +147,11 @@ class Broker:
         if self._closed:
             client.disconnect()
         elif reason.is_failure:
-            problem = f"The MQTT broker {self._address.shown} refuses us: {reason}. Check user name and password."
+            problem = say(
+                "The MQTT broker %(broker)s refuses us: %(reason)s. Check user name and password.",
+                broker=self._address.shown,
+                reason=reason,
+            )
             self._post(lambda: self._lose(problem))
         else:
             self._post(self._greet)
@@ -157,7 +162,11 @@ class Broker:
 
     def _disconnected(self, client: Client, userdata: object, flags: object, reason: ReasonCode, properties: object) -> None:
         if reason.is_failure:
-            problem = f"The connection to the MQTT broker {self._address.shown} was lost ({reason})."
+            problem = say(
+                "The connection to the MQTT broker %(broker)s was lost (%(reason)s); check that the broker runs.",
+                broker=self._address.shown,
+                reason=reason,
+            )
             self._post(lambda: self._drop(problem))
 
     def _received(self, client: Client, userdata: object, message: MQTTMessage) -> None:
@@ -172,7 +181,10 @@ class Broker:
             from paho.mqtt.enums import CallbackAPIVersion
         except ImportError as error:
             raise ChannelError(
-                f"paho-mqtt 2 is missing ({error}); run: pip install 'paho-mqtt>=2' in OctoPrint's environment."
+                say(
+                    "paho-mqtt 2 is missing (%(error)s); run: pip install 'paho-mqtt>=2' in OctoPrint's environment.",
+                    error=error,
+                )
             ) from error
         client = Client(CallbackAPIVersion.VERSION2)
         client.connect_timeout = CONNECT_S
@@ -200,22 +212,36 @@ def _secret(value: str) -> str:
     try:
         return Path(value[len("file:") :].strip()).read_text(encoding="utf-8").split("\n")[0].strip()
     except (OSError, UnicodeDecodeError) as error:
-        raise ChannelError(f"The file with the broker's password cannot be read ({error}).") from error
+        raise ChannelError(say("The file with the broker's password cannot be read (%(error)s).", error=error)) from error
 
 
 def _verifying(certificate: str) -> ssl.SSLContext:
     try:
         return ssl.create_default_context(cafile=certificate or None)
     except (OSError, ssl.SSLError) as error:
-        raise ChannelError(f"The broker's CA certificate {certificate} cannot be read ({error}).") from error
+        raise ChannelError(
+            say(
+                "The broker's CA certificate %(certificate)s cannot be read (%(error)s).",
+                certificate=certificate,
+                error=error,
+            )
+        ) from error
 
 
 def _explained(error: BaseException | None, address: BrokerAddress) -> str:
     if isinstance(error, ssl.SSLCertVerificationError):
-        return (
-            f"The certificate of the MQTT broker {address.shown} is not trusted ({error.verify_message}); set its CA certificate."
+        return say(
+            "The certificate of the MQTT broker %(broker)s is not trusted (%(why)s); set its CA certificate.",
+            broker=address.shown,
+            why=error.verify_message,
         )
     if isinstance(error, ssl.SSLError):
-        return f"The MQTT broker {address.shown} does not speak TLS as we do ({error.reason}); check port and encryption."
-    reason = f" ({error.strerror or error})" if isinstance(error, OSError) else ""
-    return f"The MQTT broker {address.shown} cannot be reached{reason}; check host and port."
+        return say(
+            "The MQTT broker %(broker)s does not speak TLS as we do (%(why)s); check port and encryption.",
+            broker=address.shown,
+            why=error.reason,
+        )
+    reason = say(" (%(why)s)", why=error.strerror or error) if isinstance(error, OSError) else ""
+    return say(
+        "The MQTT broker %(broker)s cannot be reached%(reason)s; check host and port.", broker=address.shown, reason=reason
+    )

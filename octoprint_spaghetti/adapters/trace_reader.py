@@ -19,6 +19,7 @@ from octoprint_spaghetti.core.errors import EvidenceError
 from octoprint_spaghetti.core.geometry import Box
 from octoprint_spaghetti.core.policies import PrintEvent
 from octoprint_spaghetti.core.recording import MID_PRINT_S, Lost, Recording, Row, Seen, Told
+from octoprint_spaghetti.core.sentence import say
 from octoprint_spaghetti.core.words import Answer, Detection, Heatmap, Scene, Sighting
 
 #: What is not told of a frame of a trace.
@@ -35,12 +36,16 @@ _MALFORMED = (ValueError, TypeError, KeyError, IndexError, OverflowError, Recurs
 
 @dataclass(frozen=True)
 class Trace:
-    """A trace on disk: its head, and its rows, which are read anew each time they are iterated over."""
+    """A trace on disk: its head, and its rows, which are read anew each time they are iterated over.
+
+    ``camera`` names the camera it is of, empty for the first one of a print.
+    """
 
     file: Path
     format: int
     print_name: str
     started_at: float
+    camera: str = ""
 
     def __iter__(self) -> Iterator[Row]:
         """Yield the rows; seconds count from the start of the print, frames from 1."""
@@ -70,13 +75,14 @@ def open_trace(file: Path) -> Trace:
         with file.open("rb") as lines:
             found = json.loads(lines.readline(_LONGEST_LINE))
         version = found["format"]
-        trace = Trace(file, version, str(found.get("print", "")), _finite(found.get("started_at", 0.0)))
+        started_at = _finite(found.get("started_at", 0.0))
+        trace = Trace(file, version, str(found.get("print", "")), started_at, str(found.get("camera", "")))
     except OSError as error:
-        raise EvidenceError(f"{file} cannot be read ({error.strerror}).") from error
+        raise EvidenceError(say("%(file)s cannot be read (%(reason)s).", file=file, reason=error.strerror)) from error
     except _MALFORMED as error:
-        raise EvidenceError(f"{file} is not a trace of a print.") from error
+        raise EvidenceError(say("%(file)s is not a trace of a print.", file=file)) from error
     if version not in (1, FORMAT):
-        raise EvidenceError(f"{file} is not a trace that this version can read; update the plugin.")
+        raise EvidenceError(say("%(file)s is not a trace that this version can read; update the plugin.", file=file))
     return trace
 
 

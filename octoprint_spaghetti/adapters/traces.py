@@ -1,6 +1,7 @@
 """One compact file per watched print, so that yesterday's print can be judged again today.
 
-JSON lines, so that any tool can read them. A head, ``{"format": 2, "print": ..., "started_at": ...}``, then a line per
+JSON lines, so that any tool can read them. A head, ``{"format": 2, "print": ..., "started_at": ...}`` (with ``"camera"`` for
+the second of several cameras and those behind it, each of which has a file of its own), then a line per
 
 - frame that was answered for: ``[seconds, score]``, with the tool's ``[x, y]`` in whole mm where it is known, and an object of
   what it shows (``"boxes": [[l, t, r, b, confidence], ...]``) and of what has changed since the frame before (``"scene"``,
@@ -18,14 +19,18 @@ from __future__ import annotations
 import base64
 import itertools
 import json
+import os
 import time
 from contextlib import suppress
+from dataclasses import dataclass
+from operator import sub
 from pathlib import Path
 from typing import Any, TextIO
 
 from octoprint_spaghetti.core import scene_health
 from octoprint_spaghetti.core.errors import EvidenceError
 from octoprint_spaghetti.core.policies import PrintEvent
+from octoprint_spaghetti.core.sentence import say
 from octoprint_spaghetti.core.words import Answer, Scene, Sighting
 
 SUFFIX = ".trace.jsonl"
@@ -40,64 +45,101 @@ _THUMBNAIL_STEP = 8.0
 _THUMBNAILS_AT_ONCE, _THUMBNAIL_EVERY_S = 24.0, 600.0
 #: A reason is a sentence; a server's may be a page.
 _LONGEST_REASON = 200
+#: Bytes of a line at the very most: a thumbnail, some boxes and a reason.
+_LONGEST_LINE = 16_384
+
+
+@dataclass(frozen=True)
+class _Print:
+    """A print that began at monotonic second ``at``, Unix time ``wall``."""
+
+    name: str
+    at: float
+    wall: float
 
 
 class TraceFolder:
-    """Writes the trace of one print at a time below ``folder``, and keeps the newest ``kept``."""
+    """Writes the trace of one print at a time below ``folder``, and keeps the newest ``kept``.
 
-    def __init__(self, folder: Path, kept: int) -> None:
+    ``camera`` is named in it where it is not the first one.
+    """
+
+    def __init__(self, folder: Path, kept: int, camera: str = "") -> None:
         """Use ``folder``, which is made when the first trace begins."""
+        self._camera = camera
         self._folder = folder
         self.kept = kept  # may be changed at any time
         self._stream: TextIO | None = None
+        self._print: _Print | None = None  # the one whose trace has begun
+        self._file: Path | None = None
         self._rows = RowWriter(0.0)
 
     def begin(self, print_name: str, at: float, wall: float) -> None:
         """Begin a trace: ``at`` monotonic seconds, ``wall`` Unix time. Raises :class:`EvidenceError`."""
         self.end()
-        try:
-            self._folder.mkdir(parents=True, exist_ok=True)
-            self._stream = _new_file(self._folder, time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(wall)))
-            self._rows = RowWriter(at)
-            self._stream.write(_line(head(print_name, wall)))
-            self._prune()
-        except OSError as error:
-            self._give_up(error)
+        self._print, self._rows = _Print(print_name, at, wall), RowWriter(at)
+        self._write()
 
     def add(self, sighting: Sighting) -> None:
-        """Add a sighting to the trace that has begun, if one has. Raises :class:`EvidenceError`, once."""
+        """Add a sighting to the trace that has begun, if one has. Raises :class:`EvidenceError`, and tries again the next time."""
         self._write(*self._rows.seen(sighting))
 
     def tell(self, event: PrintEvent, at: float) -> None:
-        """Add what happened at monotonic second ``at``. Raises :class:`EvidenceError`, once."""
+        """Add what happened at monotonic second ``at``. Raises :class:`EvidenceError`."""
         self._write(self._rows.told(event, at))
 
     def lost(self, why: str, at: float) -> None:
-        """Add that since ``at`` there is no answer; the same reason again adds nothing. Raises :class:`EvidenceError`, once."""
+        """Add that since ``at`` there is no answer; the same reason again adds nothing. Raises :class:`EvidenceError`."""
         self._write(*self._rows.lost(why, at))
 
     def end(self) -> None:
         """Close the trace; does nothing when none has begun."""
         stream, self._stream = self._stream, None
+        self._print = self._file = None
         if stream is not None:
-            stream.close()
+            with suppress(OSError):  # of a disk that is full
+                stream.close()
 
     def _write(self, *contents: Any) -> None:
-        if self._stream is None:
+        """Write, after opening the file where that was not done or the disk refused the last lines: it may be well again."""
+        if self._print is None:
             return
         try:
+            if self._stream is None:
+                self._stream = self._opened(self._print)
             for content in contents:
                 self._stream.write(_line(content))
         except OSError as error:
-            self._give_up(error)
+            self._give_up(error, self._print)
 
-    def _give_up(self, error: OSError) -> None:
+    def _opened(self, begun: _Print) -> TextIO:
+        if self._file is not None and self._file.exists():
+            return _without_torn_line(self._file)
+        self._folder.mkdir(parents=True, exist_ok=True)
+        stream = _new_file(self._folder, time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(begun.wall)))
+        try:
+            stream.write(_line(head(begun.name, begun.wall, self._camera)))
+        except OSError:
+            with suppress(OSError):
+                stream.close()
+            Path(stream.name).unlink()
+            raise
+        self._file = Path(stream.name)
+        self._prune()
+        return stream
+
+    def _give_up(self, error: OSError, begun: _Print) -> None:
         stream, self._stream = self._stream, None
+        self._rows = RowWriter(begun.at)  # what had changed was not written: all of it is told anew
         if stream is not None:
             with suppress(OSError):  # what could not be written cannot be flushed either
                 stream.close()
         raise EvidenceError(
-            f"The trace of this print cannot be written ({error.strerror}); check space and rights of {self._folder}."
+            say(
+                "The trace of this print cannot be written (%(reason)s); check space and rights of %(folder)s.",
+                reason=error.strerror,
+                folder=self._folder,
+            )
         ) from error
 
     def _prune(self) -> None:
@@ -197,12 +239,13 @@ class _Thumbnails:
     def _differs(self, thumbnail: bytes) -> bool:
         if len(thumbnail) != len(self._last):
             return True
-        return sum(abs(a - b) for a, b in zip(thumbnail, self._last)) >= _THUMBNAIL_STEP * len(thumbnail)
+        return sum(map(abs, map(sub, thumbnail, self._last))) >= _THUMBNAIL_STEP * len(thumbnail)
 
 
-def head(print_name: str, wall: float) -> dict[str, Any]:
+def head(print_name: str, wall: float, camera: str = "") -> dict[str, Any]:
     """Return the first row of a trace; ``wall`` is the Unix time at which the print began."""
-    return {"format": FORMAT, "print": print_name, "started_at": round(wall, 3)}
+    named = {"camera": camera} if camera else {}
+    return {"format": FORMAT, "print": print_name, "started_at": round(wall, 3), **named}
 
 
 def _line(content: Any) -> str:
@@ -220,3 +263,12 @@ def _new_file(folder: Path, name: str) -> TextIO:
         with suppress(FileExistsError):
             return path.open("x", encoding="utf-8", buffering=1)  # a line at a time
     raise AssertionError("counting has no end")
+
+
+def _without_torn_line(file: Path) -> TextIO:
+    """Open a file to go on behind its last whole line."""
+    with file.open("r+b") as whole:
+        size = whole.seek(0, os.SEEK_END)
+        start = whole.seek(max(0, size - _LONGEST_LINE))
+        whole.truncate(start + whole.read().rfind(b"\n") + 1)
+    return file.open("a", encoding="utf-8", buffering=1)

@@ -20,6 +20,7 @@ from typing import Any, Union
 import grpc
 
 from octoprint_spaghetti.adapters._proto import spaghetti_inference_pb2 as pb
+from octoprint_spaghetti.adapters.grpc_trouble import says_overload, shortened, too_much, too_slow, translated
 from octoprint_spaghetti.adapters.triton_answer import read_answer
 from octoprint_spaghetti.core.errors import (
     AnswerInvalid,
@@ -34,6 +35,7 @@ from octoprint_spaghetti.core.errors import (
 )
 from octoprint_spaghetti.core.geometry import Box
 from octoprint_spaghetti.core.preference import WAY_BACK, Preference, WayBack
+from octoprint_spaghetti.core.sentence import say
 from octoprint_spaghetti.core.settings import Settings
 from octoprint_spaghetti.core.words import Answer, Frame, ProtectionLevel
 
@@ -47,6 +49,8 @@ _CHANNEL_OPTIONS = (
     ("grpc.initial_reconnect_backoff_ms", 500),
     ("grpc.min_reconnect_backoff_ms", 500),
     ("grpc.max_reconnect_backoff_ms", 2_000),
+    # It measures how fast answers could come, by pings: ours are 2 kB, and each ping wakes gRPC's threads.
+    ("grpc.http2.bdp_probe", 0),
     ("grpc.max_receive_message_length", 4 << 20),
     ("grpc.use_local_subchannel_pool", 1),
     # A name with several addresses is several equal replicas: calls take turns, and avoid one that cannot be reached.
@@ -64,9 +68,6 @@ _PROBE_S = 2.0
 #: Bound on the wait for the stream's reader; cancelling the call ends it at once.
 _JOIN_S = 2.0
 
-_OVERLOAD = ("exceeds maximum queue size", "request timeout expired", "rate limited")
-_TLS_TROUBLE = ("handshake", "certificate", "ssl_", "verification check")
-_UNLOCKED_ONLY = "this protocol is restricted"
 #: Asking the same server again would change nothing, or make it worse.
 _FINAL = (ServerOverloaded, ServerRefused)
 
@@ -84,7 +85,9 @@ class TritonDetector:
         Raises :class:`DetectorMissing` when no server is configured or the certificate cannot be read.
         """
         if not settings.servers:
-            raise DetectorMissing("No inference server is configured; enter an address such as 192.0.2.7:8001 in the settings.")
+            raise DetectorMissing(
+                say("No inference server is configured; enter an address such as 192.0.2.7:8001 in the settings.")
+            )
         self._deadline = settings.deadline
         self._model = settings.model
         self._streaming = settings.transport == "stream"
@@ -121,7 +124,7 @@ class TritonDetector:
             else:
                 self._prefer(position)
                 return answer
-        raise failures.get(order[0]) or ServerTooSlow("No server answered before the picture's deadline.")
+        raise failures.get(order[0]) or ServerTooSlow(say("No server answered before the picture's deadline."))
 
     def check(self) -> None:
         """Raise the :class:`DetectorError` that says why the first server cannot serve our model, if it cannot."""
@@ -190,7 +193,11 @@ class _Endpoint:
         ready = self._call("ModelReady", pb.ModelReadyRequest(name=model), pb.ModelReadyResponse, seconds)
         if not ready.ready:
             raise ModelMissing(
-                f"{self._address} has no model named {model!r} ready; check the name, or wait until it has loaded."
+                say(
+                    "%(address)s has no model named %(model)s ready; check the name, or wait until it has loaded.",
+                    address=self._address,
+                    model=repr(model),
+                )
             )
 
     def begin_check(self, model: str, seconds: float) -> Any:
@@ -239,7 +246,7 @@ class _Endpoint:
         try:
             return self._method(method, type(request), answer)(request, timeout=seconds, metadata=self._metadata)
         except grpc.RpcError as error:
-            raise _translate(error, self._address) from error
+            raise translated(error, self._address) from error
 
     def _method(self, method: str, request: Any, answer: Any) -> Any:
         return self._channel.unary_unary(
@@ -267,16 +274,16 @@ class _Stream:
             try:
                 read = self._answers.get(timeout=max(0.0, end - time.monotonic()))
             except queue.Empty:
-                raise ServerTooSlow(_too_slow(self._address)) from None
+                raise ServerTooSlow(too_slow(self._address)) from None
             if isinstance(read, grpc.RpcError):
                 self.ended = True
-                raise _translate(read, self._address)
+                raise translated(read, self._address)
             if read.infer_response.id == request.id or (read.error_message and not read.infer_response.id):
-                if _says_overload(read.error_message):
-                    raise ServerOverloaded(_too_much(self._address, _shortened(read.error_message)))
+                if says_overload(read.error_message):
+                    raise ServerOverloaded(too_much(self._address, shortened(read.error_message)))
                 if read.error_message:
                     # A message has no status code; the single call that follows brings one.
-                    raise ServerUnreachable(f"{self._address}: {_shortened(read.error_message)}")
+                    raise ServerUnreachable(f"{self._address}: {shortened(read.error_message)}")
                 return read.infer_response
 
     def close(self) -> None:
@@ -325,48 +332,10 @@ def _channel(address: str, settings: Settings) -> grpc.Channel:
             authority = Path(settings.certificate).read_bytes()
         except OSError as error:
             raise DetectorMissing(
-                f"The certificate {settings.certificate} cannot be read ({error.strerror}); check its path and rights."
+                say(
+                    "The certificate %(certificate)s cannot be read (%(reason)s); check its path and rights.",
+                    certificate=settings.certificate,
+                    reason=error.strerror,
+                )
             ) from error
     return grpc.secure_channel(address, grpc.ssl_channel_credentials(authority), options=_CHANNEL_OPTIONS)
-
-
-def _translate(error: grpc.RpcError, address: str) -> DetectorError:
-    """Return our error for a gRPC status; the codes are those that Triton, nginx and HAProxy were seen to send."""
-    code, details = error.code(), _shortened(error.details() or "")
-    lower = details.lower()
-    if code in (grpc.StatusCode.UNAUTHENTICATED, grpc.StatusCode.PERMISSION_DENIED) or _UNLOCKED_ONLY in lower:
-        return ServerRefused(f"{address} refuses us ({details}); check the token in the settings.")
-    if code is grpc.StatusCode.DEADLINE_EXCEEDED:
-        return ServerTooSlow(_too_slow(address))
-    if code is grpc.StatusCode.RESOURCE_EXHAUSTED or _says_overload(details):
-        return ServerOverloaded(_too_much(address, details))
-    if code is grpc.StatusCode.NOT_FOUND:
-        return ModelMissing(f"{address} does not have the model ({details}); check the model's name in the settings.")
-    if code is grpc.StatusCode.INVALID_ARGUMENT:
-        return PictureRefused(f"{address} could not read the picture: {details}")
-    if code is grpc.StatusCode.UNIMPLEMENTED:
-        return AnswerInvalid(f"{address} is not an inference server (it does not know the Open Inference Protocol).")
-    if any(text in lower for text in _TLS_TROUBLE):
-        return ServerUnreachable(
-            f"No trusted connection to {address} ({details}); check TLS and the certificate in the settings."
-        )
-    return ServerUnreachable(
-        f"No inference server answers at {address} ({details}); check the address, and that the server runs."
-    )
-
-
-def _says_overload(text: str) -> bool:
-    return any(known in text.lower() for known in _OVERLOAD)
-
-
-def _too_much(address: str, details: str) -> str:
-    return f"{address} has too much to do ({details}); lengthen the interval or give it more power."
-
-
-def _too_slow(address: str) -> str:
-    return f"{address} did not answer before the picture's deadline; check the network, or that the server is not stuck."
-
-
-def _shortened(text: str) -> str:
-    line = " ".join(text.split())
-    return line if len(line) <= 200 else line[:197] + "..."

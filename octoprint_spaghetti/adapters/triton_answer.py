@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from octoprint_spaghetti.adapters._proto import spaghetti_inference_pb2 as pb
 from octoprint_spaghetti.core.errors import AnswerInvalid
 from octoprint_spaghetti.core.geometry import Box
+from octoprint_spaghetti.core.sentence import say
 from octoprint_spaghetti.core.words import Answer, Detection, Heatmap, Scene
 
 CLASS_NAMES = ("spaghetti",)
@@ -38,7 +39,12 @@ def read_answer(response: pb.ModelInferResponse, detector: str) -> Answer:
         return _answer(_tensors(response), detector)
     except (ValueError, struct.error, KeyError) as error:
         raise AnswerInvalid(
-            f"{detector} answered something that is not the model this plugin knows ({error}); check the model's name and version."
+            say(
+                "%(detector)s answered something that is not the model this plugin knows (%(error)s); check the "
+                "model's name and version.",
+                detector=detector,
+                error=error,
+            )
         ) from error
 
 

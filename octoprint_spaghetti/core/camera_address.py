@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from urllib.parse import unquote, urlsplit, urlunsplit
 
 from octoprint_spaghetti.core.errors import CameraMissing
+from octoprint_spaghetti.core.sentence import say
 
 
 @dataclass(frozen=True)
@@ -28,7 +29,10 @@ def camera_address(url: str, *schemes: str) -> CameraAddress:
     if parts.scheme not in schemes or not parts.hostname:
         expected = " or ".join(f"{scheme}://" for scheme in schemes)
         raise CameraMissing(
-            f"The camera's address must begin with {expected} for this kind of camera; change it in the settings."
+            say(
+                "The camera's address must begin with %(expected)s for this kind of camera; change it in the settings.",
+                expected=expected,
+            )
         )
     host = parts.netloc.rpartition("@")[2]
     bare = urlunsplit((parts.scheme, host, parts.path, parts.query, ""))

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from octoprint_spaghetti.core.sentence import Sentence, joined, say
 from octoprint_spaghetti.core.settings import Settings
 
 #: Below this much room on the disk evidence will soon be lost, in bytes.
@@ -18,7 +19,7 @@ _SLOW_SHARE = 0.5
 class Facts:
     """What is known: settings; the report of the Test button and the watch's status as they are for a browser (None: not run);
     the newest incident's ``state.json``; how a recent print was seen; free bytes and whether the data folder can be written;
-    versions by name; how the channels do.
+    versions by name; what is remarked about the computer; how the channels do; what of the chosen action cannot be done here.
     """
 
     settings: Settings
@@ -30,6 +31,8 @@ class Facts:
     writable: bool = True
     versions: Mapping[str, str] | None = None
     channels: Mapping[str, Any] | None = None
+    remarks: tuple[str, ...] = ()
+    undone: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -56,30 +59,34 @@ _Answer = tuple[str, "bool | None"]
 def _watching(facts: Facts) -> _Answer:
     settings = facts.settings
     if not settings.enabled:
-        return "No: watching is switched off in the settings.", False
+        return say("No: watching is switched off in the settings."), False
     if settings.shadow:
-        return "Yes, in shadow mode: everything is recorded and nothing is done.", None
-    return f"Yes; on a sustained failure: {settings.action}.", True
+        return say("Yes, in shadow mode: everything is recorded and nothing is done."), None
+    return say("Yes; on a sustained failure: %(action)s.", action=Sentence(settings.action)), True
+
+
+_LEVELS = {"remote": say("an inference server"), "local": say("this computer"), "unprotected": say("nobody")}
 
 
 def _who(facts: Facts) -> _Answer:
     status = facts.status or {}
     protection = status.get("protection") or {}
-    chosen = "an inference server" if facts.settings.detector == "server" else "this computer"
+    chosen = say("an inference server") if facts.settings.detector == "server" else say("this computer")
     if not status or status.get("verdict") == "off":
-        return f"By choice {chosen}; no print is running.", None
-    why = f" {protection.get('reason')}" if protection.get("reason") else ""
-    return f"Just now: {protection.get('level')}.{why}", protection.get("level") != "unprotected"
+        return say("By choice %(chosen)s; no print is running.", chosen=chosen), None
+    level = str(protection.get("level"))
+    now = say("Just now: %(who)s.", who=_LEVELS.get(level, level))
+    return joined((now, protection.get("reason") or "")), level != "unprotected"
 
 
-def _step(name: str, good: str) -> Callable[[Facts], _Answer]:
+def _step(name: str) -> Callable[[Facts], _Answer]:
     def answer(facts: Facts) -> _Answer:
         if facts.test is None:
-            return "Not tried.", None
+            return say("Not tried."), None
         for step in facts.test.get("steps", ()):
             if step["name"] == name:
-                return (step["problem"], False) if step["problem"] else (f"{good}, in {step['ms']:.0f} ms.", True)
-        return "Not reached: a step before it failed.", False
+                return (step["problem"], False) if step["problem"] else (say("Yes, in %(ms).0f ms.", ms=step["ms"]), True)
+        return say("Not reached: a step before it failed."), False
 
     return answer
 
@@ -87,66 +94,89 @@ def _step(name: str, good: str) -> Callable[[Facts], _Answer]:
 def _in_time(facts: Facts) -> _Answer:
     timings = (facts.status or {}).get("timings_ms") or {}
     if not timings:
-        return "No picture was looked at since the start.", None
+        return say("No picture was looked at since the start."), None
     seconds, interval = sum(timings.values()) / 1e3, facts.settings.interval
-    said = f"A picture took {seconds:.1f} s from the camera to the answer, and one is wanted every {interval:g} s."
+    said = say(
+        "A picture took %(seconds).1f s from the camera to the answer, and one is wanted every %(interval)g s.",
+        seconds=seconds,
+        interval=interval,
+    )
     return said, seconds <= _SLOW_SHARE * interval
 
 
 def _last_incident(facts: Facts) -> _Answer:
     if facts.incident is None:
-        return "There was none.", None
+        return say("There was none."), None
     states = ", ".join(str(state.get("state")) for state in facts.incident.get("states", ()))
     return f"{facts.incident.get('id')}: {facts.incident.get('explanation')} ({states})", None
 
 
 def _last_print(facts: Facts) -> _Answer:
     if facts.last_print is None:
-        return "There is no record of one.", None
+        return say("There is no record of one."), None
     frames, lost = facts.last_print["frames"], facts.last_print["lost"]
     highest = facts.last_print["highest_score"]
-    said = f"{frames} pictures, {lost} gaps without an answer, highest score {highest:.2f}."
+    said = say(
+        "%(frames)d pictures, %(lost)d gaps without an answer, highest score %(highest).2f.",
+        frames=frames,
+        lost=lost,
+        highest=highest,
+    )
     why = facts.last_print.get("why")
-    return (f"{said} The last gap: {why}" if why else said), lost == 0
+    return joined((said, say("The last gap: %(why)s", why=why) if why else "")), lost == 0
 
 
 def _room(facts: Facts) -> _Answer:
     if not facts.writable:
-        return "The data folder cannot be written; check its rights, and that the card is not worn out.", False
+        return say("The data folder cannot be written; check its rights, and that the card is not worn out."), False
     if facts.free_bytes is None:
-        return "Not known.", None
-    return f"{facts.free_bytes / 1e9:.1f} GB are free.", facts.free_bytes >= _LITTLE_ROOM
+        return say("Not known."), None
+    return say("%(gigabytes).1f GB are free.", gigabytes=facts.free_bytes / 1e9), facts.free_bytes >= _LITTLE_ROOM
 
 
 def _messages(facts: Facts) -> _Answer:
     if facts.channels is None:
-        return "Not known.", None
+        return say("Not known."), None
     channels = facts.channels.get("channels", ())
-    broken = [f"{channel['shown']}: {channel['problem']}" for channel in channels if channel.get("problem")]
+    broken = [joined((channel["shown"], channel["problem"]), ": ") for channel in channels if channel.get("problem")]
     mqtt = (facts.channels.get("mqtt") or {}).get("problem")
     if mqtt:
-        broken.append(f"MQTT: {mqtt}")
+        broken.append(joined(("MQTT", mqtt), ": "))
     if broken:
-        return "No. " + " ".join(broken), False
-    return (
-        f"{len(channels)} channels, none of which failed." if channels else "No channel is set up."
-    ), None if not channels else True
+        return joined((say("No."), *broken)), False
+    if not channels:
+        return say("No channel is set up."), None
+    return say("%(channels)d channels, none of which failed.", channels=len(channels)), True
+
+
+def _action(facts: Facts) -> _Answer:
+    if facts.status is None:
+        return say("Not known."), None  # only the running plugin knows the printer
+    return (joined(facts.undone), False) if facts.undone else (say("Yes."), True)
+
+
+def _computer(facts: Facts) -> _Answer:
+    if facts.status is None:
+        return say("Not known."), None  # only the running plugin looks at it
+    return (joined(facts.remarks), False) if facts.remarks else (say("Yes."), True)
 
 
 def _versions(facts: Facts) -> _Answer:
-    return "; ".join(f"{name} {version}" for name, version in (facts.versions or {}).items()) or "Not known.", None
+    return "; ".join(f"{name} {version}" for name, version in (facts.versions or {}).items()) or say("Not known."), None
 
 
 _QUESTIONS: tuple[tuple[str, Callable[[Facts], _Answer]], ...] = (
-    ("Is my print watched?", _watching),
-    ("Who looks at the pictures?", _who),
-    ("Does the camera deliver?", _step("camera", "Yes")),
-    ("Does the server answer, and take our token?", _step("connect", "Yes")),
-    ("Does the model see the picture?", _step("look", "Yes")),
-    ("Is it fast enough?", _in_time),
-    ("Why was my print paused?", _last_incident),
-    ("Was the last print seen from beginning to end?", _last_print),
-    ("Is there room for evidence?", _room),
-    ("Do messages reach me?", _messages),
-    ("Which versions are these?", _versions),
+    (say("Is my print watched?"), _watching),
+    (say("Who looks at the pictures?"), _who),
+    (say("Does the camera deliver?"), _step("camera")),
+    (say("Does the server answer, and take our token?"), _step("connect")),
+    (say("Does the model see the picture?"), _step("look")),
+    (say("Is it fast enough?"), _in_time),
+    (say("Why was my print paused?"), _last_incident),
+    (say("Was the last print seen from beginning to end?"), _last_print),
+    (say("Is there room for evidence?"), _room),
+    (say("Can everything be done that a failure asks for?"), _action),
+    (say("Do messages reach me?"), _messages),
+    (say("Is this computer well?"), _computer),
+    (say("Which versions are these?"), _versions),
 )

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+from octoprint_spaghetti.core.sentence import joined, say
+
 #: Causes that are told apart; sentences come from cameras and servers, and a broken one may find ever new words.
 MOST_CAUSES = 5
-OTHER = "other reasons"
+OTHER = say("other reasons")
 
 
 @dataclass(frozen=True)
@@ -37,9 +39,10 @@ class Coverage:
     def sentence(self) -> str:
         """Say it for a person, the longest loss first: "Protected 97 % of 11 h 02 min; 12 min: ..."."""
         total = self.seen_s + sum(seconds for _, seconds in self.lost_s)
-        said = f"Protected {int(100.0 * self.share)} % of {_spoken(total)}"  # rounded down: 99.9 % is not all of it
+        percent = int(100.0 * self.share)  # rounded down: 99.9 % is not all of it
+        said = say("Protected %(percent)d %% of %(time)s", percent=percent, time=_spoken(total))
         worst = sorted(self.lost_s, key=lambda loss: loss[1], reverse=True)
-        return "; ".join([said, *(f"{_spoken(seconds)}: {why}" for why, seconds in worst)])
+        return joined((said, *(joined((_spoken(seconds), why), ": ") for why, seconds in worst)), "; ")
 
 
 def _spoken(seconds: float) -> str:

@@ -7,8 +7,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from octoprint_spaghetti.core.errors import SettingRefused
+from octoprint_spaghetti.core.further_cameras import FurtherCameras
 from octoprint_spaghetti.core.kinds import Channels, Switch, Zones
 from octoprint_spaghetti.core.patience import Numbers
+from octoprint_spaghetti.core.sentence import say
 from octoprint_spaghetti.core.settings import Settings, check, describe, plain
 
 PREFIX = "SPAGHETTI_"
@@ -23,7 +25,7 @@ def variable(name: str) -> str:
 def overrides(environ: Mapping[str, str]) -> tuple[dict[str, Any], tuple[SettingRefused, ...]]:
     """Return the settings that ``environ`` gives, as plain JSON types, and those that it gives wrongly.
 
-    Switches are on or off (also true, yes, 1), channels stand with blanks between them, zones and numbers as JSON.
+    Switches are on or off (also true, yes, 1), channels stand with blanks between them, zones, numbers and further cameras as JSON.
     Variables that name no setting are not ours.
     """
     given: dict[str, Any] = {}
@@ -34,7 +36,7 @@ def overrides(environ: Mapping[str, str]) -> tuple[dict[str, Any], tuple[Setting
             try:
                 given[name] = plain(name, check(name, _parsed(name, text)))
             except SettingRefused as error:
-                refused.append(SettingRefused(name, f"{variable(name)}: {error}"))
+                refused.append(SettingRefused(name, say("%(variable)s: %(error)s", variable=variable(name), error=str(error))))
     return given, tuple(refused)
 
 
@@ -45,9 +47,9 @@ def _parsed(name: str, text: str) -> object:
         return _ON_OFF.get(text.strip().lower(), text)
     if isinstance(kind, Channels):
         return text.split()
-    if isinstance(kind, (Zones, Numbers)):
+    if isinstance(kind, (Zones, Numbers, FurtherCameras)):
         try:
             return json.loads(text)
         except (ValueError, RecursionError):
-            raise SettingRefused(name, f"{name} must be JSON") from None
+            raise SettingRefused(name, say("%(name)s must be JSON", name=name)) from None
     return text

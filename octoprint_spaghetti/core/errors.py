@@ -29,6 +29,10 @@ from __future__ import annotations
 class SpaghettiError(Exception):
     """Base of all errors of this plugin; ``str(error)`` is a sentence that says what to do."""
 
+    def __str__(self) -> str:
+        """Return the sentence as it was given, so that it can still be translated."""
+        return self.args[0] if len(self.args) == 1 and isinstance(self.args[0], str) else super().__str__()
+
 
 class SettingRefused(SpaghettiError):
     """A settings value that is not of the right kind or out of range."""

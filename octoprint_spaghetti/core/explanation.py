@@ -14,6 +14,7 @@ from octoprint_spaghetti.core import judge, verification
 from octoprint_spaghetti.core.belief import Belief
 from octoprint_spaghetti.core.geometry import Box
 from octoprint_spaghetti.core.patience import Patience, describe_number
+from octoprint_spaghetti.core.sentence import Sentence, joined, say
 from octoprint_spaghetti.core.words import Verdict
 
 #: How far beyond what was reached a level must lie to have mattered; levels are shown with two decimals.
@@ -40,7 +41,8 @@ class Explanation:
 
     ``frames`` recent (seconds, score) pairs, oldest first; ``hits`` how many of them show spaghetti; ``place`` the newest
     hit's strongest box, hit ``same_place`` times; ``growth`` 0 to 1; ``usual`` what is normal here; ``votes`` of the series
-    so far; ``margin`` evidence less the level; ``lever`` the number that would have changed the outcome, if there is one.
+    so far; ``margin`` evidence less the level; ``lever`` the number that would have changed the outcome, if there is one;
+    ``camera`` the name of the one that saw it, empty where there is only one.
     """
 
     verdict: Verdict
@@ -57,6 +59,7 @@ class Explanation:
     failing_at: float
     lever: Lever | None
     muted: bool
+    camera: str = ""
 
     @property
     def margin(self) -> float:
@@ -85,29 +88,53 @@ class Explanation:
         }
 
     def sentences(self) -> str:
-        """Say it in two sentences."""
+        """Say it in two sentences, with the camera's name before them where there are several."""
+        return joined((self.camera, self._said()), ": ") if self.camera else self._said()
+
+    def _said(self) -> str:
         if self.verdict is Verdict.WARMING_UP:
-            return "Warming up: the print is looked at, nothing is judged yet."
-        seen = (
-            f"Spaghetti in {self.hits} of {len(self.frames)} pictures of the last {self.window:.0f} s, "
-            f"{self.same_place} of them in the same place{self._voted()}; evidence {self.evidence:.2f}, "
-            f"suspect at {self.suspect_at:.2f}, failing at {self.failing_at:.2f}."
+            return say("Warming up: the print is looked at, nothing is judged yet.")
+        seen = say(
+            "Spaghetti in %(hits)d of %(pictures)d pictures of the last %(window).0f s, %(same_place)d of them in the same "
+            "place%(voted)s; evidence %(evidence).2f, suspect at %(suspect_at).2f, failing at %(failing_at).2f.",
+            hits=self.hits,
+            pictures=len(self.frames),
+            window=self.window,
+            same_place=self.same_place,
+            voted=self._voted(),
+            evidence=self.evidence,
+            suspect_at=self.suspect_at,
+            failing_at=self.failing_at,
         )
-        return " ".join(part for part in (seen, self._pivot(), "Muted for this print." if self.muted else "") if part)
+        return joined((seen, self._pivot(), say("Muted for this print.") if self.muted else ""))
 
     def _voted(self) -> str:
-        return f", {sum(self.votes)} of {len(self.votes)} series agree" if self.votes else ""
+        if not self.votes:
+            return ""
+        return say(", %(agreeing)d of %(series)d series agree", agreeing=sum(self.votes), series=len(self.votes))
 
     def _pivot(self) -> str:
         if self.lever is None:
             return ""
-        outcome = "would not have called it failing yet" if self.verdict is Verdict.FAILING else "would have called it failing"
-        _, unit = self.lever, getattr(describe_number(self.lever.name)[0], "unit", "")
-        return f"{self.lever.name} {self.lever.instead:g} instead of {self.lever.value:g}{' ' + unit if unit else ''} {outcome}."
+        lever, unit = self.lever, getattr(describe_number(self.lever.name)[0], "unit", "")
+        value = joined((f"{lever.value:g}", Sentence(unit)))
+        if self.verdict is Verdict.FAILING:
+            return say(
+                "%(name)s %(instead)g instead of %(value)s would not have called it failing yet.",
+                name=lever.name,
+                instead=lever.instead,
+                value=value,
+            )
+        return say(
+            "%(name)s %(instead)g instead of %(value)s would have called it failing.",
+            name=lever.name,
+            instead=lever.instead,
+            value=value,
+        )
 
 
-def explain(belief: Belief, patience: Patience) -> Explanation:
-    """Return what the verdict rests on."""
+def explain(belief: Belief, patience: Patience, camera: str = "") -> Explanation:
+    """Return what the verdict rests on; ``camera`` names the one that saw it, where there are several."""
     found = judge.hits(belief, patience)
     at = belief.last_at if belief.last_at is not None else belief.started_at
     return Explanation(
@@ -125,6 +152,7 @@ def explain(belief: Belief, patience: Patience) -> Explanation:
         failing_at=judge.failing_level(belief, at, patience),
         lever=_lever(belief, at, patience),
         muted=belief.muted,
+        camera=camera,
     )
 
 

@@ -63,6 +63,22 @@ class History:
             return told
         return told._with(Point(at, status.evidence, status.score, status.suspect_at, status.failing_at))
 
+    def preceded_by(self, earlier: History) -> History:
+        """Return the curve with what came before a restart in front of it; in between nobody saw the print."""
+        began = self.points[0].at if self.points else None
+        ended = max((*(point.at for point in earlier.points), *(one.since for one in earlier.stretches)), default=0.0)
+        closed = tuple(one if one.until is not None else replace(one, until=ended) for one in earlier.stretches)
+        gap = () if began is None or not earlier.points else (Stretch("blind", ended, began),)
+        points = (*earlier.points, *self.points)
+        while len(points) > MOST_POINTS:
+            points = _halved(points)
+        return replace(
+            self,
+            points=points,
+            stretches=(*closed, *gap, *self.stretches)[-MOST_STRETCHES:],
+            layers=(*earlier.layers, *self.layers)[-MOST_LAYERS:],
+        )
+
     def seconds(self, now: float) -> float | None:
         """Return how long the print has lasted at monotonic second ``now``; None when there was none."""
         return None if self.began is None else now - self.began
@@ -96,8 +112,7 @@ class History:
         points = (*points, point)
         if len(points) <= MOST_POINTS:
             return replace(self, points=points)
-        halved = tuple(_stronger(a, b) for a, b in zip(points[::2], points[1::2]))
-        return replace(self, points=halved, step=max(self.step, point.at / MOST_POINTS * 2.0))
+        return replace(self, points=_halved(points), step=max(self.step, point.at / MOST_POINTS * 2.0))
 
     def _told(self, kind: str, at: float) -> History:
         last = self.stretches[-1] if self.stretches else None
@@ -120,6 +135,11 @@ def _kind(status: Status) -> str:
     if status.verdict is Verdict.BLIND:
         return "blind"
     return "burst" if status.verdict in _ALARMED else ""
+
+
+def _halved(points: tuple[Point, ...]) -> tuple[Point, ...]:
+    """Return the stronger of each two; a last one without a second stays."""
+    return (*(_stronger(a, b) for a, b in zip(points[::2], points[1::2])), *(points[-1:] if len(points) % 2 else ()))
 
 
 def _stronger(a: Point, b: Point) -> Point:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from octoprint_spaghetti.core.errors import PictureUnusable
+from octoprint_spaghetti.core.sentence import say
 
 #: Webcams send 20 to 500 kB; a stream set as the snapshot address never ends.
 MOST_BYTES = 10_000_000
@@ -16,13 +17,13 @@ _FRAME_HEADERS = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 def check_jpeg(data: bytes) -> bytes:
     """Return ``data`` when it is a whole JPEG file; raise :class:`PictureUnusable` with the likely cause otherwise."""
     if not data:
-        raise PictureUnusable("The camera sent an empty picture; check its snapshot address.")
+        raise PictureUnusable(say("The camera sent an empty picture; check its snapshot address."))
     if len(data) > MOST_BYTES:
         raise PictureUnusable(too_large(len(data)))
     if data[:2] != _START:
         raise PictureUnusable(_what_it_is(data))
     if data.rstrip(_PADDING)[-2:] != _END:
-        raise PictureUnusable("The camera's picture was cut off in the middle; check its cable or network.")
+        raise PictureUnusable(say("The camera's picture was cut off in the middle; check its cable or network."))
     return data
 
 
@@ -39,18 +40,19 @@ def size_wh(data: bytes) -> tuple[int, int] | None:
 
 def too_large(size: int) -> str:
     """Return the sentence about a picture of ``size`` bytes or more."""
-    return (
-        f"The camera sent more than {min(size, MOST_BYTES) // 1_000_000} MB for one picture; "
-        "use its snapshot address (one JPEG), not its stream, or a lower resolution."
+    return say(
+        "The camera sent more than %(megabytes)d MB for one picture; use its snapshot address (one "
+        "JPEG), not its stream, or a lower resolution.",
+        megabytes=min(size, MOST_BYTES) // 1_000_000,
     )
 
 
 def _what_it_is(data: bytes) -> str:
     head = data[:200].lstrip().lower()
     if head.startswith((b"<!doctype", b"<html", b"<head", b"<body")):
-        return "The camera answered with a web page instead of a picture; its address may need a login or be wrong."
+        return say("The camera answered with a web page instead of a picture; its address may need a login or be wrong.")
     if head.startswith(b"--"):
-        return "The camera answered with a video stream instead of a picture; use its snapshot address."
+        return say("The camera answered with a video stream instead of a picture; use its snapshot address.")
     if data[:8] == b"\x89PNG\r\n\x1a\n":
-        return "The camera sent a PNG; set it to JPEG."
-    return "The camera sent something that is not a JPEG; check its snapshot address."
+        return say("The camera sent a PNG; set it to JPEG.")
+    return say("The camera sent something that is not a JPEG; check its snapshot address.")

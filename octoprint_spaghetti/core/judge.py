@@ -32,6 +32,21 @@ def begin(at: float, background: Background = Background()) -> Belief:  # noqa: 
     return Belief(started_at=at, background=background, usual=background.printer)
 
 
+def joining(other: Belief, at: float, background: Background) -> Belief:
+    """Return the belief of one more camera that sees the print from now on: it knows what happened, and has seen nothing yet.
+
+    ``other`` is what is believed by another camera of the same print.
+    """
+    return replace(
+        begin(at, background),
+        extruding_at=other.extruding_at,
+        resumed_at=other.resumed_at,
+        acted_at=other.acted_at,
+        paused=other.paused,
+        muted=other.muted,
+    )
+
+
 def extrusion_began(belief: Belief, at: float) -> Belief:
     """Note the first extrusion of the print; later ones change nothing."""
     return belief if belief.extruding_at is not None else replace(belief, extruding_at=at)

@@ -10,6 +10,7 @@ from typing import Any, Protocol
 from urllib.parse import urlsplit
 
 from octoprint_spaghetti.core.errors import SettingRefused
+from octoprint_spaghetti.core.sentence import Sentence, joined, say
 from octoprint_spaghetti.core.zones import Zone
 
 #: Host names, IPv4, bracketed IPv6, and a port: what gRPC accepts as a target and what cannot smuggle anything else in.
@@ -42,15 +43,16 @@ class Number:
 
     def check(self, name: str, value: object) -> float:
         """Return ``value`` as a float in range; raise :class:`SettingRefused`."""
-        problem = f"{name} must be a number from {self.low:g} to {self.high:g} {self.unit}".rstrip()
+        high = joined((f"{self.high:g}", Sentence(self.unit)))
+        problem = say("%(name)s must be a number from %(low)g to %(high)s", name=name, low=self.low, high=high)
         if isinstance(value, bool) or not isinstance(value, (int, float, str)):
             raise SettingRefused(name, problem)
         try:
             number = float(value)
         except (ValueError, OverflowError):
-            raise SettingRefused(name, f"{problem}, not {shown(value)}") from None
+            raise SettingRefused(name, say("%(problem)s, not %(given)s", problem=problem, given=shown(value))) from None
         if not math.isfinite(number) or not self.low <= number <= self.high:
-            raise SettingRefused(name, f"{problem}, not {shown(value)}")
+            raise SettingRefused(name, say("%(problem)s, not %(given)s", problem=problem, given=shown(value)))
         return number
 
 
@@ -63,7 +65,12 @@ class Choice:
     def check(self, name: str, value: object) -> str:
         """Return ``value`` when it is one of the words; raise :class:`SettingRefused`."""
         if not isinstance(value, str) or value not in self.words:
-            raise SettingRefused(name, f"{name} must be one of {', '.join(self.words)}, not {shown(value)}")
+            raise SettingRefused(
+                name,
+                say(
+                    "%(name)s must be one of %(words)s, not %(given)s", name=name, words=", ".join(self.words), given=shown(value)
+                ),
+            )
         return value
 
 
@@ -74,7 +81,7 @@ class Switch:
     def check(self, name: str, value: object) -> bool:
         """Return ``value`` when it is a bool; raise :class:`SettingRefused`."""
         if not isinstance(value, bool):
-            raise SettingRefused(name, f"{name} must be on or off, not {shown(value)}")
+            raise SettingRefused(name, say("%(name)s must be on or off, not %(given)s", name=name, given=shown(value)))
         return value
 
 
@@ -90,10 +97,12 @@ class Text:
         if value is None:
             return ""
         if not isinstance(value, str) or len(value) > self.longest or not value.isprintable():
-            raise SettingRefused(name, f"{name} must be one line of at most {self.longest} characters")
+            raise SettingRefused(
+                name, say("%(name)s must be one line of at most %(longest)d characters", name=name, longest=self.longest)
+            )
         if self.ascii and not value.isascii():
             raise SettingRefused(
-                name, f"{name} must hold plain letters, digits and signs; was it copied with typographic quotes?"
+                name, say("%(name)s must hold plain letters, digits and signs; was it copied with typographic quotes?", name=name)
             )
         return value.strip()
 
@@ -109,7 +118,9 @@ class Shaped(Text):
         """Return ``value`` without surrounding blanks; raise :class:`SettingRefused`."""
         text = super().check(name, value)
         if text and not re.fullmatch(self.pattern, text):
-            raise SettingRefused(name, f"{name} must be {self.must}, not {shown(text)}")
+            raise SettingRefused(
+                name, say("%(name)s must be %(must)s, not %(given)s", name=name, must=self.must, given=shown(text))
+            )
         return text
 
 
@@ -122,14 +133,28 @@ class Channels:
         if value is None:
             return ()
         if not isinstance(value, (list, tuple)) or len(value) > MOST_CHANNELS:
-            raise SettingRefused(name, f"{name} must be a list of at most {MOST_CHANNELS} addresses such as ntfy://host/topic")
+            raise SettingRefused(
+                name,
+                say(
+                    "%(name)s must be a list of at most %(most)d addresses such as ntfy://host/topic",
+                    name=name,
+                    most=MOST_CHANNELS,
+                ),
+            )
         return tuple(dict.fromkeys(self._channel(name, number, part) for number, part in enumerate(value, 1)))
 
     @staticmethod
     def _channel(name: str, number: int, value: object) -> str:
         address = value.strip() if isinstance(value, str) else ""
         if len(address) > LONGEST_CHANNEL or not address.isprintable() or not _CHANNEL.fullmatch(address):
-            raise SettingRefused(name, f"{name}: number {number} is no address such as ntfy://host/topic or file:/path/to/one")
+            raise SettingRefused(
+                name,
+                say(
+                    "%(name)s: number %(number)d is no address such as ntfy://host/topic or file:/path/to/one",
+                    name=name,
+                    number=number,
+                ),
+            )
         return address
 
 
@@ -147,7 +172,7 @@ class Url(Text):
             sound = False
         if text and not sound:
             raise SettingRefused(
-                name, f"{name} must be an address such as http://192.0.2.9/snapshot.jpg or rtsp://192.0.2.9/live"
+                name, say("%(name)s must be an address such as http://192.0.2.9/snapshot.jpg or rtsp://192.0.2.9/live", name=name)
             )
         return text
 
@@ -160,17 +185,29 @@ class Addresses:
         """Return the addresses; accepts a list, or one string with commas or blanks; raise :class:`SettingRefused`."""
         parts = value.replace(",", " ").split() if isinstance(value, str) else value
         if not isinstance(parts, (list, tuple)):
-            raise SettingRefused(name, f"{name} must be a list of addresses such as 192.0.2.7:8001")
+            raise SettingRefused(name, say("%(name)s must be a list of addresses such as 192.0.2.7:8001", name=name))
         addresses = tuple(self._address(name, part) for part in parts)
         if len(addresses) > MOST_SERVERS:
-            raise SettingRefused(name, f"{name} takes at most {MOST_SERVERS} addresses, not {len(addresses)}")
+            raise SettingRefused(
+                name,
+                say(
+                    "%(name)s takes at most %(most)d addresses, not %(given)d", name=name, most=MOST_SERVERS, given=len(addresses)
+                ),
+            )
         return tuple(dict.fromkeys(addresses))
 
     @staticmethod
     def _address(name: str, value: object) -> str:
         match = _ADDRESS.match(value.strip()) if isinstance(value, str) else None
         if not isinstance(value, str) or match is None or not 0 < int(match.group(1)) < 65536:
-            raise SettingRefused(name, f"{name}: {shown(value)} is not an address such as 192.0.2.7:8001 (host:port, no http://)")
+            raise SettingRefused(
+                name,
+                say(
+                    "%(name)s: %(given)s is not an address such as 192.0.2.7:8001 (host:port, no http://)",
+                    name=name,
+                    given=shown(value),
+                ),
+            )
         return value.strip()
 
 
@@ -181,7 +218,7 @@ class Zones:
     def check(self, name: str, value: object) -> tuple[Zone, ...]:
         """Return the zones; raise :class:`SettingRefused`."""
         if not isinstance(value, (list, tuple)) or len(value) > MOST_ZONES:
-            raise SettingRefused(name, f"{name} must be a list of at most {MOST_ZONES} zones")
+            raise SettingRefused(name, say("%(name)s must be a list of at most %(most)d zones", name=name, most=MOST_ZONES))
         return tuple(self._zone(name, part) for part in value)
 
     def plain(self, value: tuple[Zone, ...]) -> list[list[list[float]]]:
@@ -195,11 +232,17 @@ class Zones:
         try:
             corners = tuple((float(x), float(y)) for x, y in value)  # type: ignore[attr-defined]
             if len(corners) > MOST_CORNERS:
-                raise ValueError(f"a zone has at most {MOST_CORNERS} corners")
+                raise ValueError(say("a zone has at most %(most)d corners", most=MOST_CORNERS))
             return Zone(corners)
         except (TypeError, ValueError, OverflowError) as error:
             raise SettingRefused(
-                name, f"{name}: {shown(value)} is no list of corners such as [[0, 0], [1, 0], [1, 1]] ({error})"
+                name,
+                say(
+                    "%(name)s: %(given)s is no list of corners such as [[0, 0], [1, 0], [1, 1]] (%(why)s)",
+                    name=name,
+                    given=shown(value),
+                    why=error.args[0] if len(error.args) == 1 else str(error),
+                ),
             ) from None
 
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 from octoprint_spaghetti.core.errors import PictureUnusable
 from octoprint_spaghetti.core.jpeg import MOST_BYTES, too_large
+from octoprint_spaghetti.core.sentence import say
 
 _LENGTH = re.compile(rb"(?im)^content-length:[ \t]*(\d{1,9})[ \t]*\r?$")
 #: Where a part ends that does not say its length: behind the JPEG's own end, before the next boundary.
@@ -39,7 +40,7 @@ class Parts:
         head_end = self._waiting.find(b"\r\n\r\n", max(0, start), max(0, start) + _LONGEST_HEAD)
         if start < 0 or head_end < 0:
             if len(self._waiting) > _LONGEST_HEAD:
-                raise PictureUnusable("The camera's stream is not MJPEG; check its address.")
+                raise PictureUnusable(say("The camera's stream is not MJPEG; check its address."))
             return None
         body = head_end + 4
         length = _LENGTH.search(self._waiting, start, head_end + 2)

@@ -7,11 +7,14 @@ time comes in with both. Pop-ups, the event bus and MQTT are not asked: they sho
 from __future__ import annotations
 
 import enum
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
+from octoprint_spaghetti.core.sentence import joined, say, translated
+from octoprint_spaghetti.core.stopping import UNDER_WAY
 from octoprint_spaghetti.core.words import Notice, NoticeKind
 
-#: A failure waits this long for the pause it ordered, so that both are one message. OctoPrint confirms a pause within a
+#: A failure waits this long for the pause or the cancel it ordered, so that both are one message. OctoPrint confirms a pause within a
 #: second as a rule, and after 22 s at worst (measured: an M109 in flight); what takes longer is told as it stands.
 PAUSE_HOLD_S = 30.0
 #: Blindness that ends within this time is told to nobody's phone: a router that restarts takes one to two minutes.
@@ -20,8 +23,11 @@ BLIND_HOLD_S = 120.0
 SIGHT_COOLDOWN_S = 900.0
 #: Incidents that are remembered as told; a print seldom has more than two.
 _MOST_TOLD = 32
+#: Messages that are held back, for the morning as a rule; beyond it the oldest is dropped.
+_MOST_WAITING = 32
 
 SIGHT = "sight"
+_CAMERA = "camera "  # and its name
 
 
 class Urgency(str, enum.Enum):
@@ -70,30 +76,41 @@ class Desk:
     waiting: tuple[Waiting, ...] = ()
     told: tuple[str, ...] = ()
     sight_told_at: float = float("-inf")
+    camera_told_at: float = float("-inf")  # of one of several; that nobody sees the print does not wait for it
 
 
 @dataclass(frozen=True)
 class Wording:
-    """How messages are worded: whose printer it is, a link that leads to it (both may be empty), and what is wanted."""
+    """How messages are worded: whose printer it is, a link that leads to it (both may be empty), what is wanted, and ``look_up``,
+    which gives the template of the owner's language for the English one.
+    """
 
     printer: str = ""
     link: str = ""
     summaries: bool = False
+    look_up: Callable[[str], str] = str
 
 
 _TITLES = {
-    NoticeKind.SUSPICION: ("Please look at the print", Urgency.WARNING),
-    NoticeKind.FAILURE: ("The print is failing", Urgency.FAILURE),
-    NoticeKind.PAUSED: ("Print paused", Urgency.WARNING),
-    NoticeKind.PAUSE_FAILED: ("THE PRINT DID NOT PAUSE", Urgency.FAILURE),
-    NoticeKind.INCIDENT_ENDED: ("Closed", Urgency.INFO),
-    NoticeKind.BLIND: ("Nobody sees the print", Urgency.WARNING),
-    NoticeKind.SEEING: ("The print is watched again", Urgency.SUCCESS),
-    NoticeKind.PRINT_ENDED: ("Print ended", Urgency.INFO),
-    NoticeKind.DRILL: ("Fire drill", Urgency.INFO),
+    NoticeKind.SUSPICION: (say("Please look at the print"), Urgency.WARNING),
+    NoticeKind.FAILURE: (say("The print is failing"), Urgency.FAILURE),
+    NoticeKind.PAUSED: (say("Print paused"), Urgency.WARNING),
+    NoticeKind.PAUSE_FAILED: (say("THE PRINT DID NOT PAUSE"), Urgency.FAILURE),
+    NoticeKind.CANCELLED: (say("Print cancelled"), Urgency.WARNING),
+    NoticeKind.CANCEL_FAILED: (say("THE PRINT WAS NOT CANCELLED"), Urgency.FAILURE),
+    NoticeKind.POWER: (say("The printer's power"), Urgency.WARNING),
+    NoticeKind.INCIDENT_ENDED: (say("Incident closed"), Urgency.INFO),
+    NoticeKind.BLIND: (say("Nobody sees the print"), Urgency.WARNING),
+    NoticeKind.SEEING: (say("The print is watched again"), Urgency.SUCCESS),
+    NoticeKind.CAMERA_LOST: (say("A camera sees nothing"), Urgency.WARNING),
+    NoticeKind.CAMERA_BACK: (say("The camera sees again"), Urgency.SUCCESS),
+    NoticeKind.PRINT_ENDED: (say("Print ended"), Urgency.INFO),
+    NoticeKind.DRILL: (say("Fire drill"), Urgency.INFO),
 }
-_PICTURED = frozenset({NoticeKind.SUSPICION, NoticeKind.FAILURE, NoticeKind.PAUSED, NoticeKind.PAUSE_FAILED, NoticeKind.DRILL})
-_OF_INCIDENT = frozenset({NoticeKind.FAILURE, NoticeKind.PAUSED, NoticeKind.PAUSE_FAILED, NoticeKind.INCIDENT_ENDED})
+#: How the stop of a failing print went; it takes the place of the failure that is not told yet.
+_STOPPED = frozenset({NoticeKind.PAUSED, NoticeKind.PAUSE_FAILED, NoticeKind.CANCELLED, NoticeKind.CANCEL_FAILED})
+_PICTURED = _STOPPED | {NoticeKind.SUSPICION, NoticeKind.FAILURE, NoticeKind.DRILL}
+_OF_INCIDENT = _STOPPED | {NoticeKind.FAILURE, NoticeKind.INCIDENT_ENDED}
 
 
 def receive(desk: Desk, notice: Notice, now: float, wording: Wording) -> Desk:
@@ -104,13 +121,15 @@ def receive(desk: Desk, notice: Notice, now: float, wording: Wording) -> Desk:
     if notice.kind is NoticeKind.FAILURE:
         told = message.topic in desk.told
         return desk if told else _hold(desk, message, now + _hold_s(notice), opens=True)
-    if notice.kind in (NoticeKind.PAUSED, NoticeKind.PAUSE_FAILED, NoticeKind.SUSPICION):
+    if notice.kind in _STOPPED or notice.kind is NoticeKind.SUSPICION:
         return _hold(desk, message, now, opens=True)
     if notice.kind is NoticeKind.BLIND:
         return _hold(desk, message, max(now + BLIND_HOLD_S, desk.sight_told_at + SIGHT_COOLDOWN_S), opens=True)
+    if notice.kind is NoticeKind.CAMERA_LOST:
+        return _hold(desk, message, max(now + BLIND_HOLD_S, desk.camera_told_at + SIGHT_COOLDOWN_S), opens=True)
     if notice.kind is NoticeKind.INCIDENT_ENDED and notice.detail == "print_ended":
         return desk  # the end of the print is told, once, for all that is open
-    if notice.kind in (NoticeKind.SEEING, NoticeKind.INCIDENT_ENDED):
+    if notice.kind in (NoticeKind.SEEING, NoticeKind.CAMERA_BACK, NoticeKind.INCIDENT_ENDED):
         return _end(desk, message, now)
     return _end_of_print(desk, message, now, wording) if notice.kind is NoticeKind.PRINT_ENDED else _hold(desk, message, now)
 
@@ -123,7 +142,14 @@ def release(desk: Desk, now: float, quiet: bool) -> tuple[Desk, tuple[Message, .
     opened = [one.message.topic for one in due if one.opens]
     told = (*(topic for topic in desk.told if topic not in opened), *opened)[-_MOST_TOLD:]
     waiting = tuple(one for one in desk.waiting if one not in due)
-    return Desk(waiting, told, now if SIGHT in opened else desk.sight_told_at), tuple(one.message for one in due)
+    sight = now if SIGHT in opened else desk.sight_told_at
+    camera = now if any(topic.startswith(_CAMERA) for topic in opened) else desk.camera_told_at
+    return Desk(waiting, told, sight, camera), tuple(one.message for one in due)
+
+
+def is_of_sight(topic: str) -> bool:
+    """Return whether messages of this topic say who sees the print: a state, which is told anew while it lasts."""
+    return topic == SIGHT or topic.startswith(_CAMERA)
 
 
 def next_due(desk: Desk, quiet: bool) -> float:
@@ -138,8 +164,8 @@ def worded(notice: Notice, wording: Wording) -> Message:
     reason = "" if notice.reason in notice.sentence else notice.reason
     return Message(
         topic=_topic(notice),
-        title=": ".join(part for part in heading if part),
-        body="\n".join(part for part in (f"{notice.sentence} {reason}".strip(), wording.link) if part),
+        title=translated(joined(heading, ": "), wording.look_up),
+        body=translated(joined((joined((notice.sentence, reason)), wording.link), "\n"), wording.look_up),
         urgency=urgency,
         pictured=notice.kind in _PICTURED,
         incident=notice.incident if notice.kind in _OF_INCIDENT else None,
@@ -150,22 +176,25 @@ def worded(notice: Notice, wording: Wording) -> Message:
 def _rings(notice: Notice) -> bool:
     """Return whether somebody must be woken: only when the printer goes on with a failure, or when they just asked for it."""
     unattended = notice.kind is NoticeKind.FAILURE and notice.action == "notify"
-    return unattended or notice.kind in (NoticeKind.PAUSE_FAILED, NoticeKind.DRILL)
+    return unattended or notice.kind in (NoticeKind.PAUSE_FAILED, NoticeKind.CANCEL_FAILED, NoticeKind.DRILL)
 
 
 def _hold_s(notice: Notice) -> float:
-    return PAUSE_HOLD_S if notice.action == "pause" else 0.0
+    return PAUSE_HOLD_S if notice.action in UNDER_WAY else 0.0
 
 
 def _topic(notice: Notice) -> str:
     if notice.kind in (NoticeKind.BLIND, NoticeKind.SEEING):
         return SIGHT
+    if notice.kind in (NoticeKind.CAMERA_LOST, NoticeKind.CAMERA_BACK):
+        return f"{_CAMERA}{notice.camera}"
     return f"incident {notice.incident or ''}" if notice.kind in _OF_INCIDENT else str(notice.kind)
 
 
 def _hold(desk: Desk, message: Message, due_at: float, opens: bool = False) -> Desk:
     """Let a message wait, in the place of an older one of its topic."""
-    return replace(desk, waiting=(*_drop(desk, message.topic).waiting, Waiting(message, due_at, opens)))
+    waiting = (*_drop(desk, message.topic).waiting, Waiting(message, due_at, opens))
+    return replace(desk, waiting=waiting[-_MOST_WAITING:])
 
 
 def _drop(desk: Desk, topic: str) -> Desk:
@@ -184,6 +213,6 @@ def _end_of_print(desk: Desk, message: Message, now: float, wording: Wording) ->
 
     An incident that only the quiet hours hold back is still told: nobody knows of it yet.
     """
-    kept = tuple(one for one in desk.waiting if one.due_at <= now and one.message.topic != SIGHT)
+    kept = tuple(one for one in desk.waiting if one.due_at <= now and not is_of_sight(one.message.topic))
     closed = replace(desk, waiting=kept, told=())
     return _hold(closed, message, now) if desk.told or wording.summaries else closed

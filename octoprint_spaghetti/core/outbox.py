@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from octoprint_spaghetti.core.notice_rules import Message
+from octoprint_spaghetti.core.sentence import joined, say
 
 #: Waits after the first, second, ... failure in a row, in seconds; the last one repeats.
 BACK_OFF_S = (10.0, 30.0, 120.0, 600.0, 1800.0)
@@ -83,7 +84,7 @@ def text(delivery: Delivery, now: float) -> str:
     late_s = now - delivery.since
     if late_s < LATE_AFTER_S:
         return delivery.message.body
-    return f"{delivery.message.body}\n(This message is {late_s / 60:.0f} min late.)"
+    return joined((delivery.message.body, say("(This message is %(minutes).0f min late.)", minutes=late_s / 60)), "\n")
 
 
 def takes_picture(delivery: Delivery) -> bool:

@@ -13,6 +13,7 @@ from typing import Any
 
 from octoprint_spaghetti.core.errors import SettingRefused
 from octoprint_spaghetti.core.kinds import Number, Switch, setting, shown
+from octoprint_spaghetti.core.sentence import say
 from octoprint_spaghetti.core.zones import Zone
 
 #: A level or a share.
@@ -162,11 +163,13 @@ def describe_number(name: str) -> tuple[Any, str]:
 def check_number(name: str, value: object) -> Any:
     """Return ``value`` as the number's type, or raise :class:`SettingRefused` with a sentence that says what it must be."""
     if name not in _FIELDS:
-        raise SettingRefused(name, f"The judge has no number named {shown(name)}; it has {', '.join(_FIELDS)}.")
+        raise SettingRefused(
+            name, say("The judge has no number named %(given)s; it has %(names)s.", given=shown(name), names=", ".join(_FIELDS))
+        )
     field = _FIELDS[name]
     checked = field.metadata["kind"].check(name, value)
     if isinstance(field.default, int) and checked != int(checked):
-        raise SettingRefused(name, f"{name} must be a whole number, not {shown(value)}")
+        raise SettingRefused(name, say("%(name)s must be a whole number, not %(given)s", name=name, given=shown(value)))
     wanted: type[Any] = type(field.default)
     return wanted(checked)
 
@@ -181,7 +184,7 @@ class Numbers:
         try:
             return tuple((str(key), check_number(str(key), number)) for key, number in pairs)  # type: ignore[attr-defined]
         except (TypeError, ValueError):
-            raise SettingRefused(name, f"{name} must map names of the judge's numbers to values") from None
+            raise SettingRefused(name, say("%(name)s must map names of the judge's numbers to values", name=name)) from None
 
     def plain(self, value: tuple[tuple[str, Any], ...]) -> list[list[Any]]:
         """Return the pairs as they are stored: OctoPrint merges a mapping into the stored one, so that no number could be dropped."""

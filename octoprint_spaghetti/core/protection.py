@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+from octoprint_spaghetti.core.sentence import say
 from octoprint_spaghetti.core.words import ProtectionLevel
 
 #: One picture that the server loses is looked at here and changes no level: a packet was lost, a server restarted.
@@ -42,7 +43,7 @@ class Footing:
 
 def begin(now: float) -> Footing:
     """Return the footing of a watch that begins: the server is asked, and nothing is claimed before somebody has looked."""
-    return Footing(ProtectionLevel.UNPROTECTED, now, "No picture has been looked at yet.")
+    return Footing(ProtectionLevel.UNPROTECTED, now, say("No picture has been looked at yet."))
 
 
 def asks_server_first(footing: Footing, now: float) -> bool:

@@ -4,27 +4,30 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import lru_cache
+from operator import mul
 
+from octoprint_spaghetti.core.sentence import say
 from octoprint_spaghetti.core.words import Scene
 
 #: Of 1,500 photographs and webcam frames of prints, the darkest had a mean luma of 0.05 and the brightest of 0.94; the flattest
 #: a contrast of 0.14, the softest a sharpness of 0.08. The limits lie beyond them, so that a poor camera is not called blind.
 DARKEST, BRIGHTEST, FLATTEST, SOFTEST = 0.04, 0.96, 0.06, 0.03
 
-MOVED = "The camera was moved, or something stands in front of it."
-LIGHT = "The light has just changed."
+MOVED = say("The camera was moved, or something stands in front of it.")
+LIGHT = say("The light has just changed.")
 
 
 def problem(scene: Scene) -> str:
     """Return what keeps this picture from being judged, as a sentence, or an empty string."""
     if scene.brightness < DARKEST:
-        return "The picture is too dark to see the print; switch a light on."
+        return say("The picture is too dark to see the print; switch a light on.")
     if scene.brightness > BRIGHTEST:
-        return "The picture is over-exposed; lower the camera's exposure or the light."
+        return say("The picture is over-exposed; lower the camera's exposure or the light.")
     if scene.contrast < FLATTEST:
-        return "The camera sees a plain surface; something may cover it."
+        return say("The camera sees a plain surface; something may cover it.")
     if scene.sharpness < SOFTEST:
-        return "The picture is blurred; clean or focus the camera."
+        return say("The picture is blurred; clean or focus the camera.")
     return ""
 
 
@@ -77,8 +80,12 @@ def likeness(a: bytes, b: bytes) -> float:
     """
     if a == b or not a or len(a) != len(b):
         return 1.0
-    n, sum_a, sum_b = len(a), sum(a), sum(b)
-    spread = (n * sum(x * x for x in a) - sum_a * sum_a) * (n * sum(x * x for x in b) - sum_b * sum_b)
-    if spread <= 0:
-        return 1.0
-    return (n * sum(x * y for x, y in zip(a, b)) - sum_a * sum_b) / math.sqrt(spread)
+    spread = _covariance(a, a) * _covariance(b, b)
+    return _covariance(a, b) / math.sqrt(spread) if spread > 0 else 1.0
+
+
+@lru_cache(maxsize=8)  # all rules that watch a print see the same pictures, and each is compared with the next one
+def _covariance(a: bytes, b: bytes) -> int:
+    """Return the covariance of two thumbnails of one length, times the square of that length."""
+    products: int = sum(map(mul, a, b))
+    return len(a) * products - sum(a) * sum(b)

@@ -8,11 +8,14 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from octoprint_spaghetti.core import quiet_hours as hours
 from octoprint_spaghetti.core.budget import Pace
+from octoprint_spaghetti.core.camera_address import camera_address
 from octoprint_spaghetti.core.errors import SettingRefused
+from octoprint_spaghetti.core.further_cameras import FurtherCamera, FurtherCameras, distinct
 from octoprint_spaghetti.core.kinds import (
     Addresses,
     Channels,
@@ -28,6 +31,8 @@ from octoprint_spaghetti.core.kinds import (
     shown,
 )
 from octoprint_spaghetti.core.patience import LEAST_SENSITIVE, MOST_SENSITIVE, USUAL, Numbers, Patience, describe_number
+from octoprint_spaghetti.core.pause_script import Wishes
+from octoprint_spaghetti.core.sentence import say
 from octoprint_spaghetti.core.zones import Zone
 
 
@@ -72,6 +77,11 @@ class Settings:
     camera_certificate: str = setting(
         "", Text(1000), "Path of a CA certificate (PEM) to verify an https camera with; empty: the system's own."
     )
+    also_watched: tuple[FurtherCamera, ...] = setting(
+        (),
+        FurtherCameras(),
+        "Up to three more cameras on the same print; a failure that any of them sees counts. Each costs as much as the first.",
+    )
     interval: float = setting(5.0, Number(0.5, 60.0, "s"), "Time between two pictures of a calm print.")
     suspect_interval: float = setting(2.0, Number(0.5, 10.0, "s"), "Time between two pictures while a failure is suspected.")
     first_layers_interval: float = setting(2.5, Number(0.5, 60.0, "s"), "Time between two pictures of the first layers.")
@@ -90,7 +100,35 @@ class Settings:
     numbers: tuple[tuple[str, Any], ...] = setting(
         (), Numbers(), "Numbers of the judge that differ from where the sensitivity puts them."
     )
-    action: str = setting("pause", Choice(("pause", "notify")), "What a sustained failure does: pause the print, or only tell.")
+    action: str = setting(
+        "pause", Choice(("pause", "cancel", "notify")), "What a sustained failure does: pause the print, cancel it, or only tell."
+    )
+    pause_hotends_off: bool = setting(
+        False,
+        Switch(),
+        "Switch the hotends off in a pause of this plugin; a resume heats them first, and waits until they are hot.",
+    )
+    pause_bed_off: bool = setting(
+        False,
+        Switch(),
+        "Switch the bed off too; a resume heats it first. Parts come loose from a bed that cools, and the print may be lost.",
+    )
+    pause_retract: float = setting(
+        0.0,
+        Number(0.0, 50.0, "mm"),
+        "Draw the filament back so far in a pause, and push it forward on resume; 0: not, for a pause script may do it already.",
+    )
+    pause_lift: float = setting(
+        0.0,
+        Number(0.0, 50.0, "mm"),
+        "Lift the nozzle so far in a pause, and lower it on resume; 0: not, for a pause script may park it already.",
+    )
+    power_off: bool = setting(
+        False,
+        Switch(),
+        "Switch the printer's power off (through the plugin PSU Control) after a cancel, or after a pause with the hotends off, "
+        "once they are below 50 °C. A paused print is lost by it.",
+    )
     fallback: bool = setting(
         True,
         Switch(),
@@ -113,13 +151,13 @@ class Settings:
     )
     quiet_hours: str = setting(
         "",
-        Shaped(20, pattern=hours.TYPED, must="a time span such as 22:00-07:00"),
+        Shaped(20, pattern=hours.TYPED, must=say("a time span such as 22:00-07:00")),
         "Messages wait until they are over; only a print that goes on failing rings.",
     )
     summaries: bool = setting(False, Switch(), "Send a message at the end of each print: how much of it was seen.")
     link_base: str = setting(
         "",
-        Shaped(200, pattern=r"https?://[^\s@?#]+", must="an address such as http://octopi.local, without a password"),
+        Shaped(200, pattern=r"https?://[^\s@?#]+", must=say("an address such as http://octopi.local, without a password")),
         "Address of this OctoPrint as your phone reaches it; messages link to it.",
     )
     mqtt_host: str = setting(
@@ -127,7 +165,7 @@ class Settings:
         Shaped(
             253,
             pattern=r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?|[0-9A-Fa-f:]*:[0-9A-Fa-f:.]*",
-            must="a host name or an IP address",
+            must=say("a host name or an IP address"),
         ),
         "MQTT broker, such as the one of Home Assistant; empty: none.",
     )
@@ -142,7 +180,7 @@ class Settings:
     )
     mqtt_topic: str = setting(
         "spaghetti",
-        Shaped(100, pattern=r"[^+#\s/$][^+#\s]*[^+#\s/]|[^+#\s/$]", must="a topic such as home/printer1, without + and #"),
+        Shaped(100, pattern=r"[^+#\s/$][^+#\s]*[^+#\s/]|[^+#\s/$]", must=say("a topic such as home/printer1, without + and #")),
         "All topics begin with it; each printer needs one of its own.",
     )
     mqtt_discovery: bool = setting(True, Switch(), "Let Home Assistant find the printer's sensors and its picture by itself.")
@@ -155,8 +193,46 @@ class Settings:
 
     def patience(self) -> Patience:
         """Return the judge's numbers under these settings; a number that a person changed is as it was changed."""
+        return self._patience
+
+    @cached_property
+    def _patience(self) -> Patience:  # asked for several times per frame, and three dataclasses of forty fields to make
         usual = Patience(warm_up=self.warm_up, zones=self.zones).at_sensitivity(self.sensitivity)
         return dataclasses.replace(usual, **dict(self.numbers))
+
+    def wishes(self) -> Wishes:
+        """Return what a pause is to do besides pausing."""
+        return Wishes(self.pause_hotends_off, self.pause_bed_off, self.pause_retract, self.pause_lift)
+
+    def cuts_power(self, action: str) -> bool:
+        """Return whether the power goes off after this action: never while it leaves a hotend hot."""
+        return self.power_off and (action == "cancel" or (action == "pause" and self.pause_hotends_off))
+
+    def patiences(self) -> tuple[Patience, ...]:
+        """Return the judge's numbers for each camera, the first one first: the same, each with its own zones."""
+        patience = self.patience()
+        return (patience, *(dataclasses.replace(patience, zones=further.zones) for further in self.also_watched))
+
+    def patience_for(self, camera: str) -> Patience:
+        """Return the judge's numbers for the camera of that name, as records have it: empty, or unknown by now, is the first."""
+        return dict(zip(self.camera_names(), self.patiences())).get(camera, self.patience())
+
+    def camera_keys(self) -> tuple[str, ...]:
+        """Return by what each camera is told from the others as long as it is watched; the first, whichever it is, is empty."""
+        return ("", *(further.camera for further in self.also_watched))
+
+    def camera_names(self) -> tuple[str, ...]:
+        """Return what the cameras are called, the first one first and each in its own way; one alone needs no name."""
+        return self.known_cameras() if self.also_watched else ("",)
+
+    def known_cameras(self) -> tuple[str, ...]:
+        """Return the same with a name also for one alone, which had others beside it once, as incidents tell."""
+        return distinct((self._first_camera(), *(further.name for further in self.also_watched)))
+
+    def _first_camera(self) -> str:
+        if self.camera_source == "octoprint":
+            return self.camera or say("first camera")
+        return camera_address(self.camera_url, "http", "https", "rtsp").host if self.camera_url else say("first camera")
 
     def pace(self) -> Pace:
         """Return how often a print is looked at."""
@@ -193,7 +269,7 @@ _FIELDS = {field.name: field for field in dataclasses.fields(Settings)}
 def check(name: str, value: object) -> Any:
     """Return the value as its setting's type, or raise :class:`SettingRefused` with a sentence that says what it must be."""
     if name not in _FIELDS:
-        raise SettingRefused(name, f"there is no setting named {shown(name)}")
+        raise SettingRefused(name, say("there is no setting named %(given)s", given=shown(name)))
     field = _FIELDS[name]
     checked = field.metadata["kind"].check(name, value)
     return type(field.default)(checked) if isinstance(field.default, (int, float)) else checked
@@ -214,6 +290,25 @@ def accept(changes: Mapping[str, object]) -> tuple[dict[str, Any], tuple[Setting
         except SettingRefused as error:
             refused.append(error)
     return accepted, tuple(refused)
+
+
+def with_zone(settings: Settings, camera: str, corners: object) -> tuple[dict[str, Any], list[Any]]:
+    """Return what to store, so that a ``camera`` ignores one more zone, and all zones that it ignores then, as plain JSON types.
+
+    ``camera`` is a name as incidents have it. Raises :class:`SettingRefused` when the camera is gone, or has too many zones.
+    """
+    names = settings.known_cameras()
+    if camera and camera not in names:
+        raise SettingRefused("also_watched", say("The camera %(camera)s is not watched any more.", camera=camera))
+    place = names.index(camera) if camera else 0
+    old = settings.zones if place == 0 else settings.also_watched[place - 1].zones
+    (new,) = check("zones", [corners])
+    zones = check("zones", old if new in old else (*old, new))
+    if place == 0:
+        return {"zones": plain("zones", zones)}, plain("zones", zones)
+    further = list(settings.also_watched)
+    further[place - 1] = dataclasses.replace(further[place - 1], zones=zones)
+    return {"also_watched": plain("also_watched", tuple(further))}, plain("zones", zones)
 
 
 def describe(name: str) -> tuple[Kind, str]:

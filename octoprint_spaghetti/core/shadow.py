@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from octoprint_spaghetti.core.policies import Opinion, Policy, PrintEvent
+from octoprint_spaghetti.core.sentence import say
 from octoprint_spaghetti.core.words import Sighting, Verdict
 
 
@@ -51,11 +52,21 @@ class Would:
     def sentence(self) -> str:
         """Say it for a person."""
         if self.acted_at is not None:
-            more = f", and again {self.acts - 1} more times" if self.acts > 2 else ", and once more" if self.acts == 2 else ""
-            return f"{self.policy} would have paused {_into(self.acted_at)} into the print{more}."
+            more = say(", and again %(times)d more times", times=self.acts - 1) if self.acts > 2 else ""
+            more = say(", and once more") if self.acts == 2 else more
+            return say(
+                "%(rule)s would have paused %(time)s into the print%(more)s.",
+                rule=self.policy,
+                time=_into(self.acted_at),
+                more=more,
+            )
         if self.suspect_at is not None:
-            return f"{self.policy} would not have paused; it was suspicious first {_into(self.suspect_at)} into the print."
-        return f"{self.policy} would not have paused and was never suspicious."
+            return say(
+                "%(rule)s would not have paused; it was suspicious first %(time)s into the print.",
+                rule=self.policy,
+                time=_into(self.suspect_at),
+            )
+        return say("%(rule)s would not have paused and was never suspicious.", rule=self.policy)
 
 
 class Shadow:

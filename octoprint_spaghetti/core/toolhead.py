@@ -8,21 +8,24 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+from octoprint_spaghetti.core.pause_script import Counting
+from octoprint_spaghetti.core.sentence import say
+
 _WORD = re.compile(r"([XYZE])\s*([-+]?[0-9]*\.?[0-9]+)")
 #: In mm, 1,000 km: more than is extruded in any print, and sums of it stay numbers.
 _FARTHEST = 1e9
 _MOVES = frozenset({"G0", "G1", "G2", "G3"})
 #: Commands that keep the printer from printing until the next extruding move.
 _BUSY = {
-    "M109": "heating",
-    "M190": "heating",
-    "M191": "heating",
-    "M116": "heating",
-    "G28": "homing",
-    "G29": "homing",
-    "M600": "filament change",
-    "M701": "filament change",
-    "M702": "filament change",
+    "M109": say("heating"),
+    "M190": say("heating"),
+    "M191": say("heating"),
+    "M116": say("heating"),
+    "G28": say("homing"),
+    "G29": say("homing"),
+    "M600": say("filament change"),
+    "M701": say("filament change"),
+    "M702": say("filament change"),
 }
 #: A layer is new when extrusion begins this much higher, in mm: the thinnest layers are 0.04 mm, a hop is not extruded.
 _THINNEST_LAYER = 0.03
@@ -44,17 +47,26 @@ class Tool:
 class Toolhead:
     """Follows the lines of one job; :meth:`follow` belongs to the thread that sends them, ``tool`` may be read by any."""
 
-    __slots__ = ("_absolute", "_absolute_e", "_at", "_extruded", "_layer", "_layer_z", "_seen", "tool")
+    __slots__ = ("_absolute", "_absolute_e", "_at", "_extruded", "_layer", "_layer_z", "_metric", "_said_e", "_seen", "tool")
 
     def __init__(self) -> None:
         """Know nothing yet; printers start in absolute coordinates."""
         self.tool = Tool()
         self._at = {"X": 0.0, "Y": 0.0, "Z": 0.0}
         self._extruded = 0.0
-        self._absolute = self._absolute_e = True
+        self._absolute = self._absolute_e = self._said_e = self._metric = True
         self._layer = 0
         self._layer_z = 0.0
         self._seen = True
+
+    @property
+    def counting(self) -> Counting | None:
+        """Return how the print counts, or None when that is not known: from the SD card, in inches, or as firmware differs.
+
+        To Marlin G90 and G91 mean the extruder too, to Klipper and RepRapFirmware they do not: known is what both agree on.
+        """
+        known = self._seen and self._metric and self._absolute_e == self._said_e
+        return Counting(self._absolute, self._absolute_e) if known else None
 
     def restart(self, *, seen: bool = True) -> None:
         """Count layers from 1 again: another job begins. Where the tool is, and how it counts, goes on.
@@ -81,7 +93,9 @@ class Toolhead:
         elif gcode in ("G90", "G91"):
             self._absolute = self._absolute_e = gcode == "G90"
         elif gcode in ("M82", "M83"):
-            self._absolute_e = gcode == "M82"
+            self._absolute_e = self._said_e = gcode == "M82"
+        elif gcode in ("G20", "G21"):
+            self._metric = gcode == "G21"
         elif gcode == "G92":
             self._set(command)
         return False

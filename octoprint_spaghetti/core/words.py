@@ -9,9 +9,11 @@ import enum
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 from octoprint_spaghetti.core.geometry import Box
+from octoprint_spaghetti.core.sentence import say
 
 
 @dataclass(frozen=True)
@@ -28,7 +30,7 @@ class Frame:
     camera: str
     drill: bool = False
 
-    @property
+    @cached_property
     def digest(self) -> bytes:
         """Return 16 bytes that are equal for two frames exactly when the cameras sent the same file twice."""
         return hashlib.blake2b(self.jpeg, digest_size=16).digest()
@@ -130,6 +132,43 @@ class Protection:
 
 
 @dataclass(frozen=True)
+class CameraStatus:
+    """How things are by what one camera of several sees; names and scales as in :class:`Status`.
+
+    ``trouble`` is why it has no newer picture, or empty; ``every_s`` the seconds between its last two pictures (None before
+    the second), which are more than was asked for where cameras must take turns; ``seen`` the share of the print it saw.
+    """
+
+    name: str
+    verdict: Verdict
+    trouble: str = ""
+    evidence: float = 0.0
+    suspect_at: float = 1.0
+    failing_at: float = 1.0
+    score: float | None = None
+    detections: tuple[Detection, ...] = ()
+    picture_number: int = 0
+    every_s: float | None = None
+    seen: float = 1.0
+
+    def as_json(self) -> dict[str, Any]:
+        """Return plain JSON types."""
+        return {
+            "name": self.name,
+            "verdict": self.verdict.value,
+            "trouble": self.trouble,
+            "evidence": round(self.evidence, 4),
+            "suspect_at": round(self.suspect_at, 4),
+            "failing_at": round(self.failing_at, 4),
+            "score": None if self.score is None else round(self.score, 4),
+            "detections": [as_json(detection) for detection in self.detections],
+            "picture_number": self.picture_number,
+            "every_s": None if self.every_s is None else round(self.every_s, 1),
+            "seen": round(self.seen, 4),
+        }
+
+
+@dataclass(frozen=True)
 class Status:
     """Everything a person may want to know right now; the watcher replaces it whole, readers never see half of one.
 
@@ -140,11 +179,13 @@ class Status:
     ``seen`` is the share of this print (or the last one) that was seen, 0 to 1, None before the first.
     ``layer`` counts from 1; ``votes`` of the series of a verification; ``why`` the arithmetic as data, ``budget`` what the
     print has cost; ``shadow`` that nothing is ever done, and ``rules`` what each rule would have done.
+    Where several cameras are watched, ``cameras`` has each of them, and what is said of one print, one picture and its evidence
+    above is that of ``camera`` (its place among them, from 1): the most alarmed one, or the first that sees.
     """
 
     verdict: Verdict = Verdict.OFF
     protection: Protection = Protection(ProtectionLevel.UNPROTECTED, 0.0)
-    sentence: str = "No print is running."
+    sentence: str = say("No print is running.")
     evidence: float = 0.0
     suspect_at: float = 1.0
     failing_at: float = 1.0
@@ -167,6 +208,8 @@ class Status:
     budget: Mapping[str, Any] = field(default_factory=dict)
     shadow: bool = False
     rules: tuple[Mapping[str, Any], ...] = ()
+    camera: int = 1
+    cameras: tuple[CameraStatus, ...] = ()
 
     def as_json(self) -> dict[str, Any]:
         """Return the status for a browser as plain JSON types, without clocks and without paths of this computer."""
@@ -194,6 +237,8 @@ class Status:
             "budget": dict(self.budget),
             "shadow": self.shadow,
             "rules": [dict(rule) for rule in self.rules],
+            "camera": self.camera,
+            "cameras": [one.as_json() for one in self.cameras],
         }
 
 
@@ -218,9 +263,10 @@ class Exhibit:
 class Incident:
     """A failure worth keeping.
 
-    ``id`` names its folder; ``opened_at`` is Unix time in seconds; ``action`` is what was ordered (``pause``, ``notify``,
-    or ``shadow``: nothing); ``explanation`` the arithmetic in two sentences, ``why`` as data; ``exhibits`` the frames that
-    led to it, oldest first; ``zone`` the part of the picture to ignore should it be a false alarm, as corners in fractions.
+    ``id`` names its folder; ``opened_at`` is Unix time in seconds; ``action`` is what was ordered (``pause``, ``cancel``,
+    ``notify``, or ``shadow``: nothing); ``explanation`` the arithmetic in two sentences, ``why`` as data; ``exhibits`` the frames that
+    led to it, oldest first; ``zone`` the part of the picture to ignore should it be a false alarm, as corners in fractions;
+    ``camera`` the name of the one that saw it, empty where there is only one.
     """
 
     id: str
@@ -233,6 +279,7 @@ class Incident:
     exhibits: tuple[Exhibit, ...] = field(repr=False)
     why: Mapping[str, Any] = field(default_factory=dict, repr=False)
     zone: tuple[tuple[float, float], ...] = ()
+    camera: str = ""
 
 
 class NoticeKind(str, enum.Enum):
@@ -242,11 +289,16 @@ class NoticeKind(str, enum.Enum):
     FAILURE = "failure_detected"
     PAUSED = "print_paused"
     PAUSE_FAILED = "pause_failed"
+    CANCELLED = "print_cancelled"
+    CANCEL_FAILED = "cancel_failed"
+    POWER = "printer_power"  # detail: waiting, off, kept or failed
     INCIDENT_ENDED = "incident_ended"  # detail: false_alarm, resumed or print_ended
     BLIND = "blind"
     SEEING = "seeing_again"
+    CAMERA_LOST = "camera_lost"  # one of several sees nothing, others do
+    CAMERA_BACK = "camera_back"
     PROTECTION = "protection_changed"  # detail: the new level
-    PRINT_STARTED = "print_started"
+    PRINT_STARTED = "print_started"  # detail: goes_on after a restart in mid-print
     PRINT_ENDED = "print_ended"  # the sentence sums up how much of it was seen
     DRILL = "fire_drill"
 
@@ -260,8 +312,9 @@ class Notice:
     """Something the owner should hear of, as a sentence; ``incident`` is the id it belongs to, if any.
 
     ``reason`` is the arithmetic in a sentence or two; ``evidence``, ``level`` (failing above it) and ``score`` (the last
-    frame's) are shares of 1, None where they say nothing; ``action`` what was ordered (``pause`` or ``notify``, empty where
-    nothing was); ``detail`` one word for programs, whose values stand beside the kind that has one.
+    frame's) are shares of 1, None where they say nothing; ``action`` what was ordered (``pause``, ``cancel`` or ``notify``, empty
+    where nothing was); ``detail`` one word for programs, whose values stand beside the kind that has one; ``camera`` the
+    name of the one it is about, empty where there is only one.
     """
 
     kind: NoticeKind
@@ -274,6 +327,7 @@ class Notice:
     action: str = ""
     print_name: str = ""
     detail: str = ""
+    camera: str = ""
 
     def as_json(self) -> dict[str, Any]:
         """Return the payload of the event on OctoPrint's bus and on MQTT, as plain JSON types; all keys are always there."""
@@ -281,9 +335,11 @@ class Notice:
         return {
             "sentence": self.sentence,
             "incident": self.incident,
+            "picture": f"plugin/spaghetti/incidents/{self.incident}.jpg" if self.incident else None,
             "reason": self.reason,
             **{name: None if share is None else round(share, 4) for name, share in shares.items()},
             "action": self.action,
             "print": self.print_name,
             "detail": self.detail,
+            "camera": self.camera,
         }

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 
 from octoprint_spaghetti.core.geometry import Box
+from octoprint_spaghetti.core.sentence import say
 from octoprint_spaghetti.core.words import Answer
 
 #: x and y as fractions of the picture's width and height, origin at the top left.
@@ -30,9 +31,9 @@ class Zone:
     def __post_init__(self) -> None:
         """Refuse what has no inside or lies outside the picture (also NaN)."""
         if len(self.corners) < 3:
-            raise ValueError("a zone needs at least three corners")
+            raise ValueError(say("a zone needs at least three corners"))
         if not all(0.0 <= value <= 1.0 for corner in self.corners for value in corner):
-            raise ValueError("a zone's corners must be fractions of the picture, 0 to 1")
+            raise ValueError(say("a zone's corners must be fractions of the picture, 0 to 1"))
 
     def share_of(self, box: Box) -> float:
         """Return the share of ``box`` that lies inside, 0 to 1; exact for every polygon that does not cross itself."""

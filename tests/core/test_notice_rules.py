@@ -17,6 +17,7 @@ from octoprint_spaghetti.core.notice_rules import (
     receive,
     release,
 )
+from octoprint_spaghetti.core.sentence import say
 from octoprint_spaghetti.core.words import Notice, NoticeKind
 
 FAILURE = Notice(NoticeKind.FAILURE, "Spaghetti in 8 of 10 frames.", "one", action="pause", print_name="benchy.gcode")
@@ -98,7 +99,7 @@ def test_a_failure_that_orders_no_pause_is_told_at_once(office: Office, action: 
 def test_the_end_of_an_incident_is_one_message(office: Office) -> None:
     """A false alarm also resumes the print, which is no second end."""
     office.hear(FAILURE, PAUSED, ENDED, RESUMED)
-    assert office.titles() == ["Print paused", "Closed"]
+    assert office.titles() == ["Print paused", "Incident closed"]
     assert not office.sent[1].pictured
 
 
@@ -211,6 +212,20 @@ def test_a_message_says_whose_printer_what_why_and_where(office: Office) -> None
     assert office.sent[0].body == "Paused. 0.81 is above 0.62.\nhttp://octopi.local/#tab_plugin_spaghetti"
 
 
+def test_a_message_speaks_the_owners_language(office: Office) -> None:
+    """Title, sentence and reason are translated; names and the link are not."""
+    german = {
+        "Print paused": "Druck pausiert",
+        "Paused.": "Pausiert.",
+        "%(a).2f is above %(b).2f.": "%(a).2f liegt über %(b).2f.",
+    }
+    office.wording = Wording(printer="Paused.", link="http://octopi.local", look_up=lambda text: german.get(text, text))
+    reason = say("%(a).2f is above %(b).2f.", a=0.81, b=0.62)
+    office.hear(Notice(NoticeKind.PAUSED, say("Paused."), "one", reason=reason, print_name="Print paused"))
+    assert office.sent[0].title == "Paused.: Druck pausiert: Print paused"
+    assert office.sent[0].body == "Pausiert. 0.81 liegt über 0.62.\nhttp://octopi.local"
+
+
 def test_a_reason_that_stands_in_the_sentence_is_not_repeated(office: Office) -> None:
     """Two sentences are two sentences."""
     office.hear(Notice(NoticeKind.PAUSED, "Paused: 0.81 is above 0.62.", "one", reason="0.81 is above 0.62."))
@@ -231,3 +246,14 @@ def test_what_is_remembered_stays_bounded(office: Office) -> None:
         office.hear(Notice(NoticeKind.PAUSED, "Paused.", str(number)))
     assert len(office.desk.told) <= 32
     assert len(office.sent) == 1000
+
+
+def test_a_night_of_incidents_stays_bounded(office: Office) -> None:
+    """What waits for the morning is kept in a file; the newest are told, and nobody reads a hundred."""
+    office.quiet = True
+    for number in range(100):
+        office.hear(Notice(NoticeKind.PAUSED, "Paused.", f"incident {number}"))
+    office.quiet = False
+    office.go(60.0)
+    assert len(office.sent) == 32
+    assert office.sent[-1].incident == "incident 99"

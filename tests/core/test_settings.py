@@ -37,7 +37,7 @@ def test_the_defaults_are_plain_json() -> None:
         pytest.param("interval", 0, "from 0.5 to 60 s", id="too small"),
         pytest.param("interval", True, "must be a number", id="a switch for a number"),
         pytest.param("interval", None, "must be a number", id="nothing for a number"),
-        pytest.param("action", "explode", "pause, notify", id="an unknown action"),
+        pytest.param("action", "explode", "pause, cancel, notify", id="an unknown action"),
         pytest.param("tls", "yes", "on or off", id="a word for a switch"),
         pytest.param("servers", ["http://host:8001"], "no http://", id="a URL for an address"),
         pytest.param("servers", ["host"], "not an address", id="no port"),

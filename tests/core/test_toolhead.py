@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from octoprint_spaghetti.core.pause_script import Counting
 from octoprint_spaghetti.core.toolhead import Tool, Toolhead
 
 
@@ -87,3 +88,32 @@ def test_a_job_whose_lines_are_not_seen_is_not_busy() -> None:
     head.restart()
     head.follow("M109 S210", "M109")
     assert head.tool.busy == "heating"
+
+
+@pytest.mark.parametrize(
+    ("lines", "expected"),
+    [
+        ((), Counting()),
+        (("G90", "M82"), Counting()),
+        (("G90", "M83"), Counting(absolute_e=False)),
+        (("M83", "G91", "M83"), Counting(False, False)),
+        (("G91", "G90"), Counting()),
+        (("M83", "G90"), None),
+        (("G91",), None),
+        (("G20",), None),
+        (("G20", "G21"), Counting()),
+    ],
+)
+def test_how_a_print_counts_is_known_where_all_firmware_agrees(lines: tuple[str, ...], expected: Counting | None) -> None:
+    """Marlin lets G90 and G91 change the extruder's mode, others do not: what they differ in is not known, nor are inches."""
+    head = Toolhead()
+    for line in lines:
+        head.follow(line, line)
+    assert head.counting == expected
+
+
+def test_how_a_print_from_the_sd_card_counts_is_not_known() -> None:
+    """No line of it is sent."""
+    head = Toolhead()
+    head.restart(seen=False)
+    assert head.counting is None

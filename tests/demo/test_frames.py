@@ -10,18 +10,23 @@ import pytest
 from demo.frames import FolderFrames, NoFrames, SceneFrames
 from inference_server.scene import Scene
 
+#: The first bytes of a JPEG file.
+START = b"\xff\xd8\xff"
+
 
 def folder(path: Path, *names: str) -> Path:
-    """Write a file for each name, holding its own name."""
+    """Write a file for each name that begins as a JPEG does and holds its own name."""
     for name in names:
-        (path / name).write_bytes(name.encode())
+        (path / name).write_bytes(START + name.encode())
     return path
 
 
 def test_frames_are_played_in_natural_order(tmp_path: Path):
     """Frame 9 comes before frame 10, whatever the number of digits, and other files are left out."""
     frames = FolderFrames(folder(tmp_path, "frame10.jpg", "frame9.jpg", "frame100.JPG", "frame1.jpeg", "notes.txt"))
-    assert [frames.jpeg(i) for i in range(len(frames))] == [b"frame1.jpeg", b"frame9.jpg", b"frame10.jpg", b"frame100.JPG"]
+    assert [frames.jpeg(i) for i in range(len(frames))] == [
+        START + name for name in (b"frame1.jpeg", b"frame9.jpg", b"frame10.jpg", b"frame100.JPG")
+    ]
 
 
 def test_a_frame_is_known_by_the_digits_at_the_end_of_its_name(tmp_path: Path):
@@ -36,6 +41,17 @@ def test_a_folder_without_pictures_is_refused(tmp_path: Path):
         FolderFrames(tmp_path)
     with pytest.raises(NoFrames, match="is not a folder"):
         FolderFrames(tmp_path / "missing")
+
+
+def test_files_that_are_called_jpg_and_are_none_are_named(tmp_path: Path):
+    """The first of them is named, and how many more there are; an empty file is one."""
+    folder(tmp_path, "frame1.jpg")
+    (tmp_path / "frame2.jpg").write_bytes(b"\x89PNG\r\n\x1a\n")
+    with pytest.raises(NoFrames, match=r"frame2\.jpg is not a JPEG file, whatever its name says; convert or remove"):
+        FolderFrames(tmp_path)
+    (tmp_path / "frame3.jpg").touch()
+    with pytest.raises(NoFrames, match=r"frame2\.jpg .* \(one of 2 such files\)"):
+        FolderFrames(tmp_path)
 
 
 def test_a_scene_is_drawn_ahead_and_waits_for_nobody():

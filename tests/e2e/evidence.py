@@ -9,7 +9,13 @@ from octoprint_spaghetti.core.words import Answer, Detection, Exhibit, Frame, He
 from tests.pictures import jpeg
 
 
-def keep_incident(octoprint: OctoPrintServer, print_name: str, pictures: int, incident_id: str = "20300102T030405Z-678") -> None:
+def keep_incident(
+    octoprint: OctoPrintServer,
+    print_name: str,
+    pictures: int,
+    incident_id: str = "20300102T030405Z-678",
+    explanation: str = "Spaghetti in 5 of 6 pictures.",
+) -> None:
     """Write an incident that ended with a pause where the plugin keeps its own."""
     answer = Answer(
         score=0.9,
@@ -24,7 +30,7 @@ def keep_incident(octoprint: OctoPrintServer, print_name: str, pictures: int, in
         opened_at=1893553445.0,
         print_name=print_name,
         action="pause",
-        explanation="Spaghetti in 5 of 6 pictures.",
+        explanation=explanation,
         evidence=0.6,
         failing_at=0.55,
         exhibits=tuple(Exhibit(Frame(jpeg(seed), float(seed), "classic"), answer) for seed in range(pictures)),

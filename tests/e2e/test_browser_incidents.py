@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import shutil
 import zipfile
 from pathlib import Path
 
+import cv2
+import numpy as np
 import pytest
 import requests
 
@@ -69,6 +72,60 @@ def test_an_incident_is_played_downloaded_and_deleted(
     any_page.page.locator(".modal.in .modal-footer .btn", has_text="Delete").click()
     expect(story).to_have_count(0)
     assert ID not in [one["id"] for one in any_octoprint.api("GET", LIST).json()["incidents"]]
+
+
+@pytest.mark.skipif(shutil.which("ffmpeg") is None, reason="no ffmpeg; run scripts/test")
+def test_the_clip_of_an_incident_is_saved_as_a_file(
+    any_page: OctoPrintPage, any_octoprint: OctoPrintServer, tmp_path: Path
+) -> None:
+    """One button makes a GIF of the pictures and saves it; it is kept beside them, and a damaged incident says why there is none."""
+    keep_incident(any_octoprint, "cup.gcode", pictures=3, incident_id=ID)
+    any_page.show_tab()
+    story = any_page.tab.locator(".spaghetti_incidents > li", has_text="cup.gcode")
+    with any_page.page.expect_download() as download:
+        story.get_by_role("button", name="Clip (GIF)").click()
+    download.value.save_as(tmp_path / "clip.gif")
+    assert download.value.suggested_filename == f"spaghetti-{ID}.gif"
+    gif = (tmp_path / "clip.gif").read_bytes()
+    folder = any_octoprint.base / "data" / "spaghetti" / "incidents" / ID
+    assert gif[:4] == b"GIF8"
+    assert gif == (folder / "clip.gif").read_bytes()
+    expect(story.get_by_role("button", name="Clip (GIF)")).to_be_enabled()
+    (folder / "clip.gif").unlink()
+    for picture in folder.glob("0*.jpg"):
+        picture.write_bytes(b"damaged")
+    story.get_by_role("button", name="Clip (GIF)").click()
+    expect(any_page.tab.locator(".text-error", has_text="ffmpeg could not read the pictures")).to_be_visible()
+    any_page.errors[:] = [error for error in any_page.errors if "409" not in error]  # the browser's own line about the refusal
+    any_octoprint.api("DELETE", f"{LIST}/{ID}")
+
+
+def test_without_ffmpeg_the_page_says_why_there_is_no_clip(page: OctoPrintPage, octoprint: OctoPrintServer) -> None:
+    """No button that cannot work, and a sentence instead; the pictures play on the page as ever."""
+    keep_incident(octoprint, "cup.gcode", pictures=2, incident_id=ID)
+    answer = octoprint.api("GET", LIST).json()
+    page.page.route(f"**{LIST}", lambda route: route.fulfill(json={**answer, "clips": False}))
+    page.show_tab()
+    story = page.tab.locator(".spaghetti_incidents > li", has_text="cup.gcode")
+    expect(page.tab.get_by_text("ffmpeg makes them")).to_be_visible()
+    expect(story.get_by_role("button", name="Clip (GIF)")).to_be_hidden()
+    story.get_by_role("button", name="All 2 pictures").click()
+    expect(story.get_by_role("button", name="Play the clip")).to_be_visible()
+    octoprint.api("DELETE", f"{LIST}/{ID}")
+
+
+@pytest.mark.skipif(shutil.which("ffmpeg") is None, reason="no ffmpeg; run scripts/test")
+def test_the_telling_picture_has_its_box(any_octoprint: OctoPrintServer) -> None:
+    """Programs on the bus and on MQTT find it where the event's payload says."""
+    keep_incident(any_octoprint, "cup.gcode", pictures=2, incident_id=ID)
+    plain = any_octoprint.api("GET", f"{LIST}/{ID}/002.jpg")
+    boxed = any_octoprint.api("GET", f"{LIST}/{ID}.jpg")
+    assert boxed.headers["Content-Type"] == "image/jpeg"
+    assert boxed.content != plain.content
+    red, grey = (cv2.imdecode(np.frombuffer(one.content, np.uint8), cv2.IMREAD_COLOR)[97, 128] for one in (boxed, plain))
+    assert int(red[2]) - int(red[0]) > 80
+    assert abs(int(grey[2]) - int(grey[0])) < 80
+    any_octoprint.api("DELETE", f"{LIST}/{ID}")
 
 
 @pytest.mark.parametrize("width", [1400, 1024, 390])

@@ -51,6 +51,19 @@ def test_a_camera_that_is_not_there_is_told_without_its_password(octoprint: Octo
     assert SECRET not in octoprint.log_path.read_text()
 
 
+def test_further_cameras_by_address_are_tested_one_by_one(octoprint: OctoPrintServer, camera: Webcam) -> None:
+    """A stream and a picture are told apart by themselves; one that is not there is told without its password."""
+    further = [f"{camera.url}/stream", f"{camera.url}/snapshot", f"http://admin:{SECRET}@127.0.0.1:9/{SECRET}.jpg"]
+    report = octoprint.api("POST", "/plugin/spaghetti/test", json={"also_watched": further}).json()
+    found = {step["name"]: step["problem"] for step in report["steps"] if step["name"].startswith("camera ")}
+    host = camera.url.rpartition("/")[2]
+    assert found[f"camera {host}"] == found[f"camera {host} (2)"] == ""
+    assert "Nothing listens at 127.0.0.1:9" in found["camera 127.0.0.1:9"]
+    assert [picture[:10] for picture in report["further_pictures"]] == ["data:image", "data:image", ""]
+    assert SECRET not in str(report)
+    assert SECRET not in octoprint.log_path.read_text()
+
+
 def test_a_source_without_an_address_is_told(octoprint: OctoPrintServer) -> None:
     """The step that sets up says what to enter."""
     report = run_test(octoprint, camera_source="mjpeg")

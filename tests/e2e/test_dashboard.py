@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from datetime import datetime, timezone
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ import pytest
 import requests
 import yaml
 
-from inference_server import certificate
+from inference_server import certificate, certificate_log
 from inference_server.access_log import by_printer, recent
 from inference_server.gateway import Gateway
 from inference_server.model_files import default_model
@@ -88,11 +89,12 @@ def farm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Farm]:
             metrics_port=ports["metrics"],
         )
         stack.enter_context(server).wait_ready(90.0)
-        stack.enter_context(GatewayServer(gateway, binary=nginx, log=folder / "nginx.log"))
+        gate = stack.enter_context(GatewayServer(gateway, binary=nginx, log=folder / "nginx.log"))
+        gate.keep_house()
         plugin = stack.enter_context(a_printer())
         mtail = [
             programs["mtail"], "-logtostderr", "-address", ADDRESS, "-port", ports["mtail"],
-            "-progs", ROOT / "deploy" / "compose" / "gateway.mtail", "-logs", gateway.access_log,
+            "-progs", ROOT / "deploy" / "compose" / "gateway.mtail", "-logs", gateway.access_log, "-logs", gateway.certificate_log,
         ]  # fmt: skip
         stack.enter_context(running(mtail, folder / "mtail.log"))
         configuration = prometheus_configuration(folder, ports, plugin)
@@ -110,6 +112,8 @@ def farm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Farm]:
         url = f"http://{ADDRESS}:{ports['prometheus']}"
         built = Farm(url, f"http://{ADDRESS}:{ports['metrics']}/metrics", gateway, detector)
         eventually(lambda: up(built) == {"triton", "gateway", "printer-mk4"}, 30.0, "Prometheus reaches all three")
+        assert gate.certificate is not None
+        certificate_log.note(gateway.certificate_log, gate.certificate, datetime.now(timezone.utc))  # as it does every minute
         for _ in range(8):
             built.send(3)
             time.sleep(0.5)
@@ -227,7 +231,14 @@ def test_status_tells_load_and_printers(farm: Farm) -> None:
     assert {stage.name: stage.compute_ms is not None for stage in report.load.stages} == {"decode": True, "detector": True}
     assert report.printers is not None
     assert [use.printer for use in report.printers] == ["mk4"]
-    assert (report.silent, report.strangers) == ((), 0)
+    assert (report.silent, report.strangers, report.certificate_days) == ((), 0, certificate.DAYS - 1)
+
+
+def test_the_end_of_the_certificate_is_known_everywhere(farm: Farm) -> None:
+    """Prometheus has the moment that stands in the certificate which nginx shows, so that its alarm comes in time."""
+    ends = certificate.read(farm.gateway.certificate_file).ends_at.timestamp()
+    question = "spaghetti_gateway_certificate_ends_timestamp_seconds"
+    eventually(lambda: [float(series["value"][1]) for series in farm.ask(question)] == [ends], 15.0, question)
 
 
 def test_a_lamp_shows_the_verdict_of_the_moment(farm: Farm) -> None:

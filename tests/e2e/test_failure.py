@@ -63,7 +63,7 @@ def test_a_failing_print_is_paused_and_goes_on_after_a_false_alarm(
 
 def assert_explained(octoprint: OctoPrintServer) -> None:
     """The status, the incident on the disk and its pictures say why."""
-    eventually(lambda: octoprint.plugin_status()["incident_folder"], 10.0, "the incident")
+    eventually(lambda: octoprint.plugin_status()["sentence"].startswith("The print is paused"), 10.0, "the pause being said")
     status = octoprint.plugin_status()
     assert status["verdict"] == "failing"
     assert "The print is paused: Spaghetti in" in status["sentence"]

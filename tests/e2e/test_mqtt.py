@@ -50,7 +50,12 @@ class Side:
     def open(self, **settings: Any) -> Notices:
         wanted = {"mqtt_host": "127.0.0.1", "mqtt_port": self.port, "mqtt_topic": BASE, **settings}
         self.notices = Notices(
-            Settings(**wanted), picture_of=lambda incident: None, obey=self.obeyed.append, printer="Left one", version="1.2.3"
+            Settings(**wanted),
+            picture_of=lambda incident: None,
+            obey=self.obeyed.append,
+            drawn=lambda jpeg, detections: jpeg + b"boxes",
+            printer="Left one",
+            version="1.2.3",
         )
         self.notices.start()
         return self.notices
@@ -100,7 +105,7 @@ def test_whoever_comes_later_finds_everything(side: Side, broker: Mosquitto) -> 
 
 
 def test_each_cycle_is_one_status_and_pictures_are_few(side: Side, broker: Mosquitto) -> None:
-    """Three statuses, two pictures: the first, and the one of a new incident; the others come too soon."""
+    """Three statuses, two pictures: the first, and the one of a new incident; the others come too soon. The failing ones have boxes."""
     notices = side.open(mqtt_picture_interval=3600.0)
     eventually(connected(notices), 20.0, "the connection")
     with Listener(broker.port) as listener:
@@ -110,7 +115,7 @@ def test_each_cycle_is_one_status_and_pictures_are_few(side: Side, broker: Mosqu
             notices.show(status, Frame(b"\xff\xd8%d\xff\xd9" % number, 0.0, "camera"))
             eventually(lambda number=number: len(listener.heard(f"{BASE}/status")) == number, 10.0, f"status {number}")
         eventually(lambda: len(listener.heard(f"{BASE}/picture")) == 2, 10.0, "the pictures")
-        assert listener.heard(f"{BASE}/picture") == [b"\xff\xd81\xff\xd9", b"\xff\xd83\xff\xd9"]
+        assert listener.heard(f"{BASE}/picture") == [b"\xff\xd81\xff\xd9boxes", b"\xff\xd83\xff\xd9boxes"]
         assert json.loads(listener.heard(f"{BASE}/status")[-1])["print_failed"] is True
 
 

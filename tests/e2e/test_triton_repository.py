@@ -26,6 +26,7 @@ from inference_server.contract import DETECTOR, ENSEMBLE
 from inference_server.model_files import default_model
 from inference_server.onnx_detector import OnnxDetector
 from inference_server.pixels import Fractions, prepare
+from inference_server.precision import Chosen, byte_instructions, for_cpu
 from inference_server.repository import SOURCE, assemble
 from inference_server.serve import Choice, GpuNotUsed, serve_until_stopped
 from inference_server.triton import TritonBinary, TritonFailed, TritonMissing, TritonServer, find_triton
@@ -342,7 +343,14 @@ def test_a_server_that_ended_up_on_the_cpu_is_refused(binary: TritonBinary, tmp_
     )
     handlers = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
     with pytest.raises(GpuNotUsed, match="runs the detector on the CPU"):
-        serve_until_stopped(server, Choice("tensorrt", "a test"), ("NVIDIA L4",), needs_gpu=True, as_json=True)
+        serve_until_stopped(
+            server,
+            Choice("tensorrt", "a test"),
+            Chosen(default_model(), "fp16", "a test"),
+            ("NVIDIA L4",),
+            needs_gpu=True,
+            as_json=True,
+        )
     assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)] == handlers
     assert not server.is_ready()
 
@@ -380,7 +388,11 @@ def served(binary: TritonBinary, tmp_path: Path) -> Iterator[SimpleNamespace]:
 def test_serve_says_what_runs_and_a_signal_ends_all_of_it(served: SimpleNamespace, number: signal.Signals) -> None:
     """One JSON document when ready; Ctrl-C and SIGTERM end with status 0 and leave no process."""
     said = served.said
-    assert (said["profile"], said["device"].split(" ")[0], said["model"]) == ("cpu", "CPU", default_model().stem)
+    assert (said["profile"], said["device"].split(" ")[0], said["model"]) == (
+        "cpu",
+        "CPU",
+        for_cpu("auto", byte_instructions()).path.stem,
+    )
     with grpcclient.InferenceServerClient(said["target"]) as client:
         assert ask(client, picture())["frame_score"].shape == (1, 1)
     served.process.send_signal(number)

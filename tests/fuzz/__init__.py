@@ -2,6 +2,15 @@
 
 from __future__ import annotations
 
-from tests.fuzz import answers, forms, pictures, printers, states, traces
+from tests.fuzz import answers, bodies, forms, messages, pictures, printers, states, traces
 
-TARGETS = (*pictures.TARGETS, *answers.TARGETS, *forms.TARGETS, *traces.TARGETS, *states.TARGETS, *printers.TARGETS)
+TARGETS = (
+    *pictures.TARGETS,
+    *answers.TARGETS,
+    *forms.TARGETS,
+    *traces.TARGETS,
+    *states.TARGETS,
+    *printers.TARGETS,
+    *messages.TARGETS,
+    *bodies.TARGETS,
+)

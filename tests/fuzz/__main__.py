@@ -11,7 +11,7 @@ import time
 import click
 
 from tests.fuzz import TARGETS
-from tests.fuzz.campaign import Target, fuzz
+from tests.fuzz.campaign import Target, Unavailable, fuzz
 
 #: More than this no input may need, OpenCV's and Python's own included: a runaway ends with a MemoryError, not with the machine.
 _MOST_MEMORY = 4 << 30
@@ -51,6 +51,9 @@ def _campaign(target: Target, wanted: int, first_seed: int) -> int | None:
     began = time.monotonic()
     try:
         fed = fuzz(target, wanted, first_seed)
+    except Unavailable as missing:
+        click.echo(f"{target.name}: left out, {missing}")
+        return None
     except Exception as error:  # noqa: BLE001 - whatever a target raises is what was looked for
         notes = "\n".join(getattr(error, "__notes__", []))
         click.echo(f"{target.name}: BROKEN by {type(error).__name__}: {str(error)[:500]}\n{notes[:1500]}\n{_where(error)}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from types import FrameType
 from typing import Any
@@ -23,13 +23,26 @@ class Target:
     """Something that reads what others wrote.
 
     ``feed`` takes one input and raises when the property is broken: anything but the documented errors, or an assertion.
-    ``weight`` is its share of the inputs; what is slow gets fewer.
+    ``weight`` is its share of the inputs; what is slow gets fewer. What has to be started first has ``live`` in the place of
+    ``feed``: a context that yields such a function, or raises :class:`Unavailable`.
     """
 
     name: str
     inputs: st.SearchStrategy[Any]
-    feed: Callable[[Any], object]
+    feed: Callable[[Any], object] | None = None
     weight: float = 1.0
+    live: Callable[[], AbstractContextManager[Callable[[Any], object]]] | None = None
+
+    def opened(self) -> AbstractContextManager[Callable[[Any], object]]:
+        """Return a context that yields what takes an input."""
+        if self.live is not None:
+            return self.live()
+        assert self.feed is not None
+        return nullcontext(self.feed)
+
+
+class Unavailable(Exception):
+    """What a target is about is not installed here; the message says what to do."""
 
 
 class TooLong(Exception):
@@ -42,12 +55,13 @@ def fuzz(target: Target, wanted: int, first_seed: int) -> int:
     Raises what the target raised for the smallest input that breaks it, with that input in the error's notes.
     """
     fed = 0
-    for number in range(-(-wanted // ROUND)):
-        fed += _one_round(target, min(ROUND, wanted - number * ROUND), first_seed + number)
+    with target.opened() as feed:
+        for number in range(-(-wanted // ROUND)):
+            fed += _one_round(target.inputs, feed, min(ROUND, wanted - number * ROUND), first_seed + number)
     return fed
 
 
-def _one_round(target: Target, wanted: int, number: int) -> int:
+def _one_round(inputs: st.SearchStrategy[Any], feed: Callable[[Any], object], wanted: int, number: int) -> int:
     count = 0
 
     @seed(number)
@@ -58,12 +72,12 @@ def _one_round(target: Target, wanted: int, number: int) -> int:
         phases=(Phase.generate, Phase.shrink),
         suppress_health_check=list(HealthCheck),
     )
-    @given(target.inputs)
+    @given(inputs)
     def one(content: Any) -> None:
         nonlocal count
         count += 1
         with _bounded():
-            target.feed(content)
+            feed(content)
 
     one()
     return count

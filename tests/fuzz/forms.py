@@ -33,7 +33,7 @@ _LIKELY = (
     | st.lists(st.tuples(st.sampled_from(names()), NUMBERS), max_size=4)
 )
 _VALUES = _LIKELY | NUMBERS | NUMBERS.map(str) | anything(_NAMES)
-_FORMS = st.dictionaries(st.sampled_from(_NAMES) | st.text(max_size=8), _VALUES, max_size=8)
+FORMS = st.dictionaries(st.sampled_from(_NAMES) | st.text(max_size=8), _VALUES, max_size=8)
 
 
 def stored(content: dict[str, Any]) -> None:
@@ -91,8 +91,8 @@ def order(payload: bytes) -> None:
 
 _TEXTS = st.text(max_size=30) | anything().map(lambda content: json.dumps(content)[:2000]) | st.just(ENDLESS)
 TARGETS = (
-    Target("stored settings", _FORMS, stored),
-    Target("bodies of forms and imports", _FORMS, body),
+    Target("stored settings", FORMS, stored),
+    Target("bodies of forms and imports", FORMS, body),
     Target("numbers of the judge", st.tuples(st.sampled_from(names()) | st.text(max_size=5), _VALUES), number, 2.0),
     Target("the environment", st.dictionaries(st.sampled_from(_NAMES), _TEXTS, max_size=4), environment, 0.5),
     Target("orders", damaged([b"pause", b"resume"]), order, 2.0),

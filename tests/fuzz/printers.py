@@ -32,7 +32,7 @@ def gcode(lines: list[tuple[str, str | None]]) -> None:
 
 _LINE = (
     st.fixed_dictionaries({"channel": st.integers(-1, 4), "problem": st.text(max_size=9)}).map(json.dumps)
-    | anything(("channel", "problem")).map(json.dumps)
+    | anything(("channel", "problem", "problem_parts", "template", "values")).map(json.dumps)
     | st.text(max_size=20)
 )
 

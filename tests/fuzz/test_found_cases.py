@@ -15,9 +15,10 @@ from octoprint_spaghetti.adapters.apprise_channels import read_news
 from octoprint_spaghetti.adapters.incidents import STATE_FILE, IncidentFolder
 from octoprint_spaghetti.core.environment import overrides
 from octoprint_spaghetti.core.errors import EvidenceError, SettingRefused
+from octoprint_spaghetti.core.sentence import from_parts
 from octoprint_spaghetti.core.settings import Settings, accept, check
 from octoprint_spaghetti.core.toolhead import Toolhead
-from tests.fuzz import answers, states, traces
+from tests.fuzz import answers, messages, states, traces
 from tests.fuzz.inputs import ENDLESS
 
 BEYOND = 10**400  # no float holds it
@@ -145,3 +146,35 @@ def test_what_a_services_library_prints_is_no_answer(line: str) -> None:
 def test_a_message_longer_than_any_picture_ends_the_talk() -> None:
     """Four bytes that claim 4 GB are no reason to wait for them."""
     answers.from_a_process([struct.pack("!I", 0xFFFFFFFF), b"x" * 100])
+
+
+def test_a_body_nested_without_end_is_no_body() -> None:
+    """Ten thousand brackets are no JSON to a route; they were a failure of the server."""
+    flask = pytest.importorskip("flask", reason="flask is not installed; run scripts/test")
+    from octoprint_spaghetti.questions import given_json
+
+    with flask.Flask(__name__).test_request_context(method="POST", data=ENDLESS, content_type="application/json"):
+        assert given_json() is None
+
+
+def test_a_name_longer_than_any_file_has_is_no_incident(tmp_path: Path) -> None:
+    """The file system calls 256 characters an error, which the routes passed on as a failure of the server."""
+    incidents = IncidentFolder(tmp_path, 5)
+    for ask in (incidents.read, incidents.delete, lambda name: incidents.picture(name, "a.jpg")):
+        with pytest.raises(EvidenceError):
+            ask("a" * 300)
+
+
+@pytest.mark.parametrize(
+    "parts",
+    [
+        {"template": "%(a)99999999d", "values": {"a": 1}},
+        {"template": "%9999(a)s", "values": {"a": 1}},
+        {"template": "%(a)d", "values": {"a": math.inf}},
+        messages.nested(400),
+    ],
+    ids=["a column of 100 MB", "a column before its name", "no number", "sentences within sentences without end"],
+)
+def test_a_sentence_in_parts_that_we_never_wrote_is_none(parts: dict[str, object]) -> None:
+    """Each filled the memory or ended the thread that delivers all messages."""
+    assert len(from_parts(parts, "as it was")) < 100

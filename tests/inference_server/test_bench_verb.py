@@ -43,7 +43,7 @@ def test_the_medians_of_both_servers_are_compared() -> None:
     """One odd window of three moves nothing."""
     ours = [Window(100.0, 10.0, 300.0), Window(110.0, 11.0, 310.0), Window(20.0, 50.0, 900.0)]
     theirs = [Window(5.0, 200.0, 800.0), Window(4.0, 220.0, 900.0), Window(8.0, 190.0, 500.0)]
-    found = compare(ours, theirs, 100_000)
+    found = compare("a detector", ours, theirs, 100_000)
     assert (found.ours_per_s, found.theirs_per_s, found.ratio) == (100.0, 5.0, 20.0)
     assert (found.ours_cpu_ms, found.theirs_cpu_ms, found.cpu_ratio) == (11.0, 200.0, 18.2)
 

@@ -17,9 +17,9 @@ from inference_server.detector.quantise import (  # noqa: E402
     Pictures,
     Sight,
     chosen,
-    inner_nodes,
     quantise,
     refuse_if_worse,
+    wide_nodes,
 )
 from inference_server.model_files import MAX_BYTES, MODELS, default_model, verify  # noqa: E402
 from inference_server.onnx_detector import OnnxDetector  # noqa: E402
@@ -58,13 +58,29 @@ def test_the_int8_file_answers_nearly_as_the_fp32_one(tmp_path):
     assert max(apart) < FARTHEST and sum(apart) / len(apart) < MEAN and max(apart) > 0
 
 
-def test_heads_and_decoding_stay_in_fp32():
-    """Only convolutions before the heads and their activations are rounded."""
+def test_only_what_gains_is_rounded():
+    """Wide convolutions before the heads and their activations are; the first layer, depthwise and 1x1 ones and the heads are not."""
     import onnx
 
-    names = inner_nodes(onnx.load(str(default_model())))
-    assert len(names) > 60
+    model = onnx.load(str(default_model()))
+    names = wide_nodes(model)
     assert all(name.startswith("/detector/") and not any(head in name for head in HEADS) for name in names)
+    rounded = [node for node in model.graph.node if node.name in names]
+    weights = {tensor.name: list(tensor.dims) for tensor in model.graph.initializer}
+    shapes = [weights[node.input[1]] for node in rounded if node.op_type == "Conv"]
+    assert {tuple(shape[2:]) for shape in shapes} == {(3, 3)} and min(shape[1] for shape in shapes) >= 16
+    assert len(shapes) == 10 and len(rounded) == 20
+
+
+@pytest.mark.parametrize("path", sorted(MODELS.glob("*-int8.onnx")), ids=lambda path: path.name)
+def test_fp32_layers_read_fp32(path):
+    """What is not rounded itself gets no rounded copy of a tensor that is there in fp32; so the max pooling works on floats."""
+    import onnx
+
+    nodes = onnx.load(str(path)).graph.node
+    makers = {name: node for node in nodes for name in node.output}
+    (pool,) = [node for node in nodes if node.op_type == "MaxPool" and "backbone" in node.name]
+    assert makers[pool.input[0]].op_type == "Relu"
 
 
 def test_ranges_are_taken_from_pictures_that_may_be_trained_on():

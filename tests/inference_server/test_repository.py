@@ -117,21 +117,30 @@ def test_a_files_strange_name_does_not_break_the_configuration(tmp_path: Path) -
     assert parsed(repository / "spaghetti" / "config.pbtxt").parameters["model_name"].string_value == 'my "best"\\ model'
 
 
-@pytest.mark.parametrize(("cores", "detectors"), [(1, 1), (2, 2), (8, 8), (96, 16)])
+@pytest.mark.parametrize(("cores", "detectors"), [(1, 3), (2, 2), (8, 8), (96, 16)])
 def test_the_detector_gets_one_instance_per_core(tmp_path: Path, model: Path, cores: int, detectors: int) -> None:
-    """Each instance is single-threaded, and there are at most 16."""
+    """Each instance is single-threaded; there are at most 16, and never one alone, which makes frames wait that come together."""
     repository = assemble(tmp_path / "r", profile="cpu", model=model, cores=cores)
     (group,) = parsed(repository / "detector" / "configs" / "cpu.pbtxt").instance_group
     assert group.count == detectors
     (group,) = parsed(repository / "decode" / "config.pbtxt").instance_group
-    assert 1 <= group.count <= detectors
+    assert 2 <= group.count <= detectors
+
+
+@pytest.mark.parametrize("config", ["config.pbtxt", "configs/onnx.pbtxt"])
+def test_a_gpu_gets_two_instances(tmp_path: Path, model: Path, config: str) -> None:
+    """Of which kind is left to Triton: the same file loads where there is no GPU."""
+    repository = assemble(tmp_path / "r", profile="onnx", model=model)
+    (group,) = parsed(repository / "detector" / config).instance_group
+    assert (group.count, group.kind, list(group.gpus)) == (2, model_config_pb2.ModelInstanceGroup.KIND_AUTO, [])
 
 
 def test_a_gpus_decoders_get_all_cores() -> None:
     """Where the GPU detects, decoding is all that the cores do."""
     assert decoders(8, "tensorrt") == 8
     assert decoders(8, "cpu") == 2
-    assert decoders(1, "cpu") == 1
+    assert decoders(16, "cpu") == 4
+    assert decoders(1, "cpu") == decoders(1, "tensorrt") == 2
 
 
 def test_an_older_repository_is_replaced(tmp_path: Path, model: Path) -> None:

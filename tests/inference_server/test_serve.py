@@ -10,9 +10,10 @@ from click.testing import CliRunner
 from inference_server import serve
 from inference_server.engine import EngineFailed
 from inference_server.gpu import visible_gpus
-from inference_server.model_files import default_model
+from inference_server.model_files import default_model, int8_of
+from inference_server.precision import Chosen, NoChoice
 from inference_server.repository import RepositoryError
-from inference_server.serve import EXIT_NO_GPU, EXIT_NO_TRITON, EXIT_WRONG_USE, Choice, GpuNotUsed, choose, model_file
+from inference_server.serve import EXIT_NO_GPU, EXIT_NO_TRITON, EXIT_WRONG_USE, Choice, GpuNotUsed, choose, detector_file
 from inference_server.triton_binary import TritonBinary, TritonMissing
 
 L4 = ("NVIDIA L4",)
@@ -83,14 +84,38 @@ def test_a_profile_without_its_backend_is_refused(wheel: TritonBinary) -> None:
         choose("onnx", False, (), wheel)
 
 
-def test_the_shipped_detector_is_served_by_default(wheel: TritonBinary, tmp_path: Path) -> None:
+def test_the_shipped_detector_is_served_by_default(wheel: TritonBinary, container: TritonBinary, tmp_path: Path) -> None:
     """Another file is served when it is named; an engine is what TensorRT gets."""
-    given = tmp_path / "mine.onnx"
+    given, plan = tmp_path / "mine.onnx", tmp_path / "mine.plan"
     given.touch()
-    assert model_file(None, "cpu", (), wheel, tmp_path) == default_model()
-    assert model_file(given, "cpu", (), wheel, tmp_path) == given
-    plan = tmp_path / "mine.plan"
-    assert model_file(plan, "tensorrt", L4, wheel, tmp_path) == plan
+    assert detector_file(None, "fp32", "cpu", (), wheel, tmp_path) == Chosen(default_model(), "fp32", "asked for")
+    assert detector_file(None, "auto", "onnx", L4, container, tmp_path) == Chosen(default_model(), "fp32", "profile onnx")
+    assert detector_file(given, "auto", "cpu", (), wheel, tmp_path) == Chosen(given, "as it is", "mine.onnx was named")
+    assert detector_file(plan, "auto", "tensorrt", L4, wheel, tmp_path).path == plan
+
+
+@pytest.mark.parametrize(
+    ("instructions", "file", "why"),
+    [
+        ("avx512_vnni", int8_of(default_model()), "this processor has avx512_vnni"),
+        (None, default_model(), "this processor has no VNNI"),
+    ],
+)
+def test_int8_is_served_where_the_processor_gains_by_it(
+    wheel: TritonBinary, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, instructions: str | None, file: Path, why: str
+) -> None:
+    """Nobody has to ask, and the reason is told."""
+    monkeypatch.setattr(serve, "byte_instructions", lambda: instructions)
+    chosen = detector_file(None, "auto", "cpu", (), wheel, tmp_path)
+    assert (chosen.path, chosen.why) == (file, why)
+
+
+def test_a_precision_is_chosen_of_the_shipped_detector_on_the_cpu_alone(wheel: TritonBinary, tmp_path: Path) -> None:
+    """With a file that was named, or on a GPU, the answer is what to leave out."""
+    with pytest.raises(NoChoice, match="leave it out together with --model"):
+        detector_file(default_model(), "int8", "cpu", (), wheel, tmp_path)
+    with pytest.raises(NoChoice, match="leave it out with the profile tensorrt"):
+        detector_file(None, "int8", "tensorrt", L4, wheel, tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -162,4 +187,4 @@ def test_a_readable_key_is_refused(tmp_path: Path) -> None:
 def test_an_engine_for_two_kinds_of_gpu_is_refused(container: TritonBinary, tmp_path: Path) -> None:
     """An engine runs on the kind it was built on; the message says how to choose one."""
     with pytest.raises(EngineFailed, match="here are NVIDIA L4, Tesla T4: start the container with --gpus device=0"):
-        model_file(None, "tensorrt", ("NVIDIA L4", "Tesla T4"), container, tmp_path)
+        detector_file(None, "auto", "tensorrt", ("NVIDIA L4", "Tesla T4"), container, tmp_path)

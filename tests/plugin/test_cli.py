@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
+from octoprint_spaghetti.adapters.score_cache import ScoreCache
 from octoprint_spaghetti.adapters.traces import TraceFolder
 from octoprint_spaghetti.cli import main
 from octoprint_spaghetti.core.geometry import Box
@@ -179,6 +180,20 @@ def test_a_video_that_was_looked_at_is_not_decoded_again(tmp_path: Path, monkeyp
     monkeypatch.setattr("octoprint_spaghetti.recordings.video_frames", lambda *given: pytest.fail("it was decoded again"))
     assert replayed(str(file)) == first
     assert [moment["at"] for moment in replayed(str(file), "--interval", "9")["timeline"][:2]] == [0.0, 9.0]
+
+
+@pytest.mark.parametrize("plan", [b"", b"{}", b"[[1]]", b'[["one", 0, false]]', b"\xff\x00", b"[" * 100_000])
+def test_what_was_remembered_of_a_video_and_is_damaged_is_found_out_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, plan: bytes
+) -> None:
+    """A cache whose content is none of ours is rebuilt, and then it helps again."""
+    file = video(tmp_path, frames=3)
+    first = replayed(str(file))
+    with monkeypatch.context() as patched:
+        patched.setattr(ScoreCache, "get_bytes", lambda cache, key: plan)
+        assert replayed(str(file)) == first
+    monkeypatch.setattr("octoprint_spaghetti.recordings.video_frames", lambda *given: pytest.fail("it was decoded again"))
+    assert replayed(str(file)) == first
 
 
 def trace(folder: Path, scores: Sequence[float]) -> Path:

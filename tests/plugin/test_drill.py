@@ -14,7 +14,7 @@ from octoprint_spaghetti.core.settings import Settings
 from octoprint_spaghetti.core.words import Answer, Frame, Notice, NoticeKind, Scene
 from octoprint_spaghetti.core.zones import Zone
 from octoprint_spaghetti.drill import DrillReport, Link, run_drill, why_not_paused
-from octoprint_spaghetti.drill_schedule import DrillSchedule
+from octoprint_spaghetti.drill_schedule import DrillSchedule, is_time_for_drill
 from octoprint_spaghetti.ports import Parts
 from octoprint_spaghetti.testing import FakeCamera, FakeClock, FakeDetector, answer
 
@@ -72,6 +72,28 @@ def test_a_drill_that_passes_says_how_soon_a_pause_would_come() -> None:
     assert (place.detector.closed, place.camera.closed) == (1, 1)
     assert [notice.kind for notice in place.notices] == [NoticeKind.DRILL]
     assert "nothing is wrong with your print" in place.notices[0].sentence
+
+
+def test_the_rule_that_the_settings_let_decide_is_the_one_that_is_tried() -> None:
+    """With Obico's rule the report says so, and how long that one would have taken; ours says nothing about it."""
+    ours, obicos = (Place(settings=Settings(policy=policy)).drill() for policy in ("spaghetti", "obico"))
+    found = {
+        name: next(link.found for link in report.links if link.name == "judge")
+        for name, report in (("ours", ours), ("obicos", obicos))
+    }
+    assert "Obico" not in found["ours"]
+    assert "by Obico's rule" in found["obicos"]
+    assert obicos.passed
+    assert obicos.seconds_to_pause != ours.seconds_to_pause
+
+
+def test_a_tangle_that_obicos_rule_lets_pass_is_a_failed_drill() -> None:
+    """It asks for more than ours does of a faint one; the sentence says whose rule that was."""
+    place = Place(settings=Settings(policy="obico"))
+    place.detector.tangle = 0.55
+    report = place.drill()
+    assert broken(report) == ["judge"]
+    assert "by Obico's rule" in report.sentence()
 
 
 @pytest.mark.parametrize(
@@ -213,3 +235,19 @@ def test_a_clock_that_went_ahead_does_not_end_the_drills(tmp_path: Path) -> None
     ahead = Calendar(tmp_path, now=4_000_000_000.0)
     ahead.schedule.hold()
     assert Calendar(tmp_path).days(7, 7.0) == 1
+
+
+@pytest.mark.parametrize(
+    ("settings", "state", "minute", "held"),
+    [
+        (Settings(), "OPERATIONAL", 12 * 60, True),
+        (Settings(enabled=False), "OPERATIONAL", 12 * 60, False),
+        (Settings(), "OFFLINE", 12 * 60, False),
+        (Settings(quiet_hours="22:00-07:00"), "OPERATIONAL", 23 * 60, False),
+        (Settings(quiet_hours="22:00-07:00"), "OPERATIONAL", 8 * 60, True),
+    ],
+    ids=["at noon", "watching is switched off", "the printer is switched off", "at night", "in the morning"],
+)
+def test_a_drill_of_its_own_accord_waits_for_a_good_moment(settings: Settings, state: str, minute: int, held: bool) -> None:
+    """It rings on somebody's phone: not at night, not for a printer that is off, and never where nobody wants to be watched."""
+    assert is_time_for_drill(settings, state, minute) is held

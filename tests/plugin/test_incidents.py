@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from octoprint_spaghetti.adapters.incidents import STATE_FILE, IncidentFolder
+from octoprint_spaghetti.adapters.incidents import LEFT_BEHIND_S, STATE_FILE, IncidentFolder
 from octoprint_spaghetti.core.errors import EvidenceError
 from octoprint_spaghetti.core.geometry import Box
 from octoprint_spaghetti.core.words import Exhibit, Frame, Incident
@@ -84,3 +84,26 @@ def test_the_newest_incident_is_kept_whatever_the_clock_says(tmp_path: Path) -> 
     for name in ("20300101T000000Z", "20300102T000000Z", "19700101T000000Z"):
         incidents.open(incident(name))
     assert incidents.ids() == ["20300102T000000Z", "19700101T000000Z"]
+
+
+def test_what_a_crash_left_in_mid_write_is_swept_away(tmp_path: Path) -> None:
+    """Only what is ours and old: incidents, what is in writing now, and other people's hidden files stay."""
+    incidents = IncidentFolder(tmp_path, 5)
+    name = "20270115T080000Z-123"
+    incidents.open(incident(name))
+    for folder in (f".{name}", ".20270115T090000Z-456-2", ".git"):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "001.jpg").write_bytes(b"half")
+    (tmp_path / name / ".clip.gif.partial").write_bytes(b"half")
+    (tmp_path / name / ".hidden").write_bytes(b"not ours")
+    now = (tmp_path / name).stat().st_mtime
+    assert incidents.sweep(now + LEFT_BEHIND_S - 60.0) == 0
+    assert incidents.sweep(now + LEFT_BEHIND_S + 60.0) == 3
+    assert sorted(entry.name for entry in tmp_path.iterdir()) == [".git", name]
+    assert sorted(entry.name for entry in (tmp_path / name).iterdir()) == [".hidden", "001.jpg", "002.jpg", STATE_FILE]
+    assert incidents.read(name)["id"] == name
+
+
+def test_a_folder_that_is_not_there_yet_needs_no_sweeping(tmp_path: Path) -> None:
+    """The first start of all."""
+    assert IncidentFolder(tmp_path / "incidents", 5).sweep(1e10) == 0

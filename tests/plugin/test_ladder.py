@@ -117,6 +117,16 @@ def test_this_computers_detector_is_let_go_when_the_server_is_back_for_long(benc
     assert bench.here.closed == 1
 
 
+def test_memory_is_spared_while_the_server_looks(bench: Bench) -> None:
+    """This computer's detector may hold memory that OctoPrint needs; with each picture that is not for it, it is asked."""
+    asked: list[int] = []
+    ladder = Ladder(bench.server, bench.here, spare_memory=lambda: asked.append(1), monotonic=bench.clock)
+    ladder.look(Frame(b"", bench.clock(), "test"))
+    bench.server.trouble = GONE
+    ladder.look(Frame(b"", bench.clock(), "test"))
+    assert len(asked) == 1
+
+
 def test_a_server_that_cannot_even_be_asked_leaves_this_computer(bench: Bench) -> None:
     """Without gRPC or certificate the first picture is looked at here, and the reason is said."""
     absent = AbsentDetector(DetectorMissing("The certificate cannot be read."))

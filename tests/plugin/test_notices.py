@@ -83,7 +83,7 @@ def test_an_incident_is_one_message_to_each_channel_and_one_at_its_end(office: O
         told, ended = (request.json for request in office.receiver.received(path))
         assert told["title"] == "Left one: The print is failing: benchy.gcode"
         assert len(told["attachments"]) == 1
-        assert ended["title"] == "Left one: Closed"
+        assert ended["title"] == "Left one: Incident closed"
         assert ended["attachments"] == []
     assert set(office.asked) == {"one"}
     eventually(lambda: all(channel.succeeded_at for channel in notices.report.channels), "the success in the report")
@@ -133,7 +133,10 @@ def test_a_pause_and_its_failure_are_one_message(office: Office) -> None:
     eventually(lambda: office.receiver.requests, "the message")
     notices.tell(ENDED)
     eventually(lambda: len(office.receiver.requests) == 2, "its end")
-    assert [request.json["title"] for request in office.receiver.requests] == ["Left one: Print paused", "Left one: Closed"]
+    assert [request.json["title"] for request in office.receiver.requests] == [
+        "Left one: Print paused",
+        "Left one: Incident closed",
+    ]
 
 
 def test_quiet_hours_keep_messages_back_by_the_clock_on_the_wall(office: Office) -> None:

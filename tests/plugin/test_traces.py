@@ -6,6 +6,7 @@ import dataclasses
 import json
 import os
 import random
+import resource
 import signal
 import subprocess
 import sys
@@ -254,15 +255,40 @@ def test_two_prints_of_one_second_have_a_file_each(tmp_path: Path) -> None:
     assert [len(list(open_trace(file))) for file in tmp_path.iterdir()] == [5, 5, 5]
 
 
-def test_a_disk_that_cannot_be_written_is_told_once(tmp_path: Path) -> None:
-    """The first failure is a sentence, what follows is silence; the watch goes on."""
+def test_a_disk_that_cannot_be_written_is_told_until_it_can(tmp_path: Path) -> None:
+    """Each try is a sentence while it fails; then the trace begins with the next row, and has its head."""
     (tmp_path / "file").write_text("in the way")
     traces = TraceFolder(tmp_path / "file" / "traces", kept=2)
     with pytest.raises(EvidenceError, match="check space and rights"):
         traces.begin("benchy.gcode", 0.0, WALL)
-    traces.add(Sighting(0.0, answer(0.5)))
-    traces.tell(PrintEvent.PAUSED, 1.0)
-    traces.lost("The camera is gone.", 2.0)
+    with pytest.raises(EvidenceError, match="check space and rights"):
+        traces.add(Sighting(0.0, answer(0.5)))
+    (tmp_path / "file").unlink()
+    traces.add(Sighting(1.0, answer(0.5)))
+    traces.end()
+    (file,) = (tmp_path / "file" / "traces").iterdir()
+    assert [sighting.at for sighting in seen(list(open_trace(file)))] == [1.0]
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="limits are of Unix alone")
+def test_a_trace_goes_on_behind_its_last_whole_line(tmp_path: Path) -> None:
+    """The kernel refuses a line in its middle, as a full disk does: the torn end goes, and what follows is complete again."""
+    traces = TraceFolder(tmp_path, kept=2)
+    traces.begin("benchy.gcode", 0.0, WALL)
+    traces.add(Sighting(0.0, answer(0.25), layer=3))
+    (file,) = tmp_path.iterdir()
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    try:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (file.stat().st_size + 5, limits[1]))
+        with pytest.raises(EvidenceError, match="check space and rights"):
+            traces.add(Sighting(5.0, answer(0.5), layer=3))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+        signal.signal(signal.SIGXFSZ, handler)
+    traces.add(Sighting(10.0, answer(0.75), layer=3))
+    traces.end()
+    assert [(one.at, one.answer.score, one.layer) for one in seen(list(open_trace(file)))] == [(0.0, 0.25, 3), (10.0, 0.75, 3)]
 
 
 @pytest.mark.parametrize("content", [b"", b"not json", b"[]", b'{"format": []}', b"\xff\xd8\xff", b'{"format": 1e9999}'])

@@ -5,12 +5,15 @@ from __future__ import annotations
 import gettext
 import re
 from io import BytesIO
+from pathlib import Path
 
 import pytest
 
 pytest.importorskip("babel", reason="Babel is not installed; run scripts/test")
 
-from scripts import translations  # noqa: E402 - only after it is known that it can be imported
+from babel.messages.mofile import read_mo  # noqa: E402 - only after it is known that it can be imported
+
+from scripts import translations  # noqa: E402
 
 LANGUAGES = translations.languages()
 _PLACE = re.compile(r"%\(\w+\)[+.\d]*[a-z]|%%")
@@ -34,7 +37,7 @@ def test_every_text_is_translated(language: str) -> None:
 def test_a_translation_has_the_same_places_for_values(language: str) -> None:
     """A value that has no place, or a place that has no value, breaks the page in that language alone."""
     for message in translations.read(language):
-        if message.id:
+        if message.id and message.string:
             assert sorted(_PLACE.findall(message.string)) == sorted(_PLACE.findall(message.id)), message.id
 
 
@@ -45,6 +48,17 @@ def test_what_is_loaded_is_what_was_edited(language: str) -> None:
     for message in translations.read(language):
         if message.id and message.string:
             assert shipped.gettext(message.id) == message.string
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize("octoprint", sorted(translations.ROOT.glob(".venv/octoprint-*")), ids=lambda path: path.name)
+def test_no_word_of_octoprint_is_said_in_another_way(octoprint: Path, language: str) -> None:
+    """OctoPrint throws all catalogues into one: another word for "Print" would stand on its own button. Reword the text then."""
+    [file] = octoprint.glob(f"lib/python*/site-packages/octoprint/translations/{language}/LC_MESSAGES/messages.mo")
+    with file.open("rb") as stream:
+        theirs = {str(message.id): message.string for message in read_mo(stream) if message.id}
+    ours = {message.id: message.string for message in translations.read(language) if message.id in theirs}
+    assert ours == {text: theirs[text] for text in ours}
 
 
 def test_no_text_of_the_templates_stands_outside_of_a_translation() -> None:

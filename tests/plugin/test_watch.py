@@ -7,11 +7,11 @@ from dataclasses import dataclass, field
 import pytest
 
 from octoprint_spaghetti.core.errors import CameraUnreachable, DetectorMissing, PrinterError, ServerUnreachable
-from octoprint_spaghetti.core.pausing import ATTEMPTS, PATIENCE_S
 from octoprint_spaghetti.core.settings import Settings
+from octoprint_spaghetti.core.stopping import ATTEMPTS, PATIENCE_S
 from octoprint_spaghetti.core.words import Answer, Frame, Notice, NoticeKind, ProtectionLevel, Scene, Status, Verdict
 from octoprint_spaghetti.job import EXHIBIT_BYTES
-from octoprint_spaghetti.ports import Parts
+from octoprint_spaghetti.ports import Parts, Records
 from octoprint_spaghetti.testing import (
     PLAIN_SCENE,
     FakeBaselines,
@@ -23,7 +23,8 @@ from octoprint_spaghetti.testing import (
     FakePrinter,
     FakeTraces,
 )
-from octoprint_spaghetti.watch import FROZEN_AFTER_S, Watch
+from octoprint_spaghetti.view import FROZEN_AFTER_S
+from octoprint_spaghetti.watch import Watch
 
 SETTINGS = Settings(interval=5.0, suspect_interval=2.0, warm_up=20.0)
 
@@ -51,9 +52,7 @@ class Bench:
             build=self.build,
             printer=self.printer,
             incidents=self.incidents,
-            traces=self.traces,
-            baselines=self.baselines,
-            beliefs=self.beliefs,
+            records=lambda camera: Records(self.traces, self.baselines, self.beliefs),
             publish=self.published.append,
             notify=self.notices.append,
             monotonic=self.clock,
@@ -468,9 +467,7 @@ def test_a_missing_library_is_said_and_tried_again(bench: Bench) -> None:
         build=refuse,
         printer=bench.printer,
         incidents=bench.incidents,
-        traces=bench.traces,
-        baselines=bench.baselines,
-        beliefs=bench.beliefs,
+        records=lambda camera: Records(bench.traces, bench.baselines, bench.beliefs),
         monotonic=bench.clock,
     )
     for _ in range(6):

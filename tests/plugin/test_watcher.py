@@ -10,7 +10,7 @@ import pytest
 
 from octoprint_spaghetti.core.settings import Settings
 from octoprint_spaghetti.core.words import Frame, ProtectionLevel, Status, Verdict
-from octoprint_spaghetti.ports import Parts
+from octoprint_spaghetti.ports import Parts, Records
 from octoprint_spaghetti.testing import (
     FakeBaselines,
     FakeBeliefs,
@@ -47,9 +47,7 @@ class Rig:
             build=lambda settings: Parts(self.camera, self.detector),
             printer=self.printer,
             incidents=FakeIncidents(),
-            traces=FakeTraces(),
-            baselines=FakeBaselines(),
-            beliefs=FakeBeliefs(),
+            records=lambda camera: Records(FakeTraces(), FakeBaselines(), FakeBeliefs()),
             publish=self.statuses.append,
         )
         self.watcher = Watcher(self.watch)

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from typing import Union
 
 from octoprint_spaghetti.core.errors import CameraError, CameraTooSlow
+from octoprint_spaghetti.core.sentence import say
 
 #: What a camera may take for one picture, in all.
 WHOLE_PICTURE_S = 6.0
@@ -21,7 +22,10 @@ MOST_READERS = 3
 #: Bound on the wait for such a thread when the camera is let go; its socket's own time-out ends it.
 _JOIN_S = 0.2
 
-TOO_SLOW = f"The camera hangs or needs more than {WHOLE_PICTURE_S:.0f} s for one picture; restart it, or check its network."
+TOO_SLOW = say(
+    "The camera hangs or needs more than %(seconds).0f s for one picture; restart it, or check its network.",
+    seconds=WHOLE_PICTURE_S,
+)
 
 #: Tells a read whether its time is up.
 TooLate = Callable[[], bool]

@@ -6,9 +6,11 @@ at, and a camera that serves one viewer would be taken from its owner.
 
 from __future__ import annotations
 
+import os
 import socket
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 
 import requests
 from requests.auth import AuthBase, HTTPBasicAuth, HTTPDigestAuth
@@ -18,6 +20,7 @@ from octoprint_spaghetti.core.camera_address import CameraAddress, camera_addres
 from octoprint_spaghetti.core.errors import CameraError, CameraMissing, CameraTooSlow, CameraUnreachable, PictureUnusable
 from octoprint_spaghetti.core.jpeg import MOST_BYTES, check_jpeg, too_large
 from octoprint_spaghetti.core.multipart import Parts
+from octoprint_spaghetti.core.sentence import say
 from octoprint_spaghetti.core.words import Frame
 
 #: Seconds to connect, and seconds that a camera may be silent; the whole is bounded by ``BoundedReads``.
@@ -46,16 +49,24 @@ class SnapshotCamera:
     def capture(self) -> Frame:
         """Return one picture; blocks for ``WHOLE_PICTURE_S`` at most. Raises :class:`CameraError`."""
         captured_at = self._monotonic()
-        return Frame(check_jpeg(self._reads.run(self._fetch)), captured_at, self._address.host)
+        answers: list[requests.Response] = []
+        try:
+            jpeg = self._reads.run(lambda too_late: self._fetch(answers, too_late))
+        except CameraTooSlow:
+            for answer in answers:
+                _cut(answer)
+            raise
+        return Frame(check_jpeg(jpeg), captured_at, self._address.host)
 
     def close(self) -> None:
         """Hang up."""
         self._reads.close()
         self._session.close()
 
-    def _fetch(self, too_late: TooLate) -> bytes:
+    def _fetch(self, answers: list[requests.Response], too_late: TooLate) -> bytes:
         try:
             with self._asked() as response:
+                answers.append(response)
                 return self._picture(response, too_late)
         except (requests.RequestException, OSError) as error:
             raise _translated(error, self._address.host) from error
@@ -91,7 +102,7 @@ class MjpegCamera(SnapshotCamera):
         for chunk in _chunks(response, too_late):
             for picture in parts.feed(chunk):
                 return picture
-        raise PictureUnusable("The camera's stream ended before a whole picture came; check its cable or network.")
+        raise PictureUnusable(say("The camera's stream ended before a whole picture came; check its cable or network."))
 
 
 def _chunks(response: requests.Response, too_late: TooLate) -> Iterator[bytes]:
@@ -99,6 +110,12 @@ def _chunks(response: requests.Response, too_late: TooLate) -> Iterator[bytes]:
         if too_late():
             raise CameraTooSlow(TOO_SLOW)
         yield chunk
+
+
+def _cut(answer: requests.Response) -> None:
+    """End a read on another thread that its own time-out does not: a camera that trickles would hold it for minutes."""
+    with suppress(OSError, ValueError), socket.socket(fileno=os.dup(answer.raw.fileno())) as line:
+        line.shutdown(socket.SHUT_RDWR)
 
 
 def _digest(address: CameraAddress) -> AuthBase | None:
@@ -109,14 +126,27 @@ def _digest(address: CameraAddress) -> AuthBase | None:
 def _refused(status: int, address: CameraAddress) -> CameraError:
     """Return the error for an answer that is not 200."""
     if status in (401, 403) and address.name:
-        return CameraUnreachable(f"The camera at {address.host} refuses the name and password; check them in its address.")
+        return CameraUnreachable(
+            say("The camera at %(host)s refuses the name and password; check them in its address.", host=address.host)
+        )
     if status in (401, 403):
         return CameraUnreachable(
-            f"The camera at {address.host} wants a name and password; enter them in its address: http://name:password@..."
+            say(
+                "The camera at %(host)s wants a name and password; enter them in its address: http://name:password@...",
+                host=address.host,
+            )
         )
     if status == 404:
-        return CameraUnreachable(f"The camera at {address.host} has nothing at this path (status 404); check its address.")
-    return CameraUnreachable(f"The camera at {address.host} answered with status {status}; restart it, or check its address.")
+        return CameraUnreachable(
+            say("The camera at %(host)s has nothing at this path (status 404); check its address.", host=address.host)
+        )
+    return CameraUnreachable(
+        say(
+            "The camera at %(host)s answered with status %(status)s; restart it, or check its address.",
+            host=address.host,
+            status=status,
+        )
+    )
 
 
 def _translated(error: Exception, host: str) -> CameraError:
@@ -126,19 +156,26 @@ def _translated(error: Exception, host: str) -> CameraError:
         return CameraTooSlow(TOO_SLOW)
     if isinstance(error, requests.exceptions.SSLError):
         return CameraUnreachable(
-            f"The certificate of the camera at {host} is not trusted; enter the path of its CA certificate in the settings."
+            say(
+                "The certificate of the camera at %(host)s is not trusted; enter the path of its CA certificate in the settings.",
+                host=host,
+            )
         )
     if isinstance(error, requests.exceptions.ChunkedEncodingError):
-        return PictureUnusable("The camera broke off in the middle of a picture; check its cable or network.")
+        return PictureUnusable(say("The camera broke off in the middle of a picture; check its cable or network."))
     if isinstance(error, requests.TooManyRedirects):
-        return CameraUnreachable(f"The camera at {host} redirects in circles; check its address, and whether it needs a login.")
+        return CameraUnreachable(
+            say("The camera at %(host)s redirects in circles; check its address, and whether it needs a login.", host=host)
+        )
     if any(isinstance(cause, socket.gaierror) for cause in causes):
-        return CameraUnreachable(f"There is no camera named {host} in the network; check the host in its address.")
+        return CameraUnreachable(
+            say("There is no camera named %(host)s in the network; check the host in its address.", host=host)
+        )
     if any(isinstance(cause, ConnectionRefusedError) for cause in causes):
-        return CameraUnreachable(f"Nothing listens at {host}; check the camera's address, and that it is on.")
+        return CameraUnreachable(say("Nothing listens at %(host)s; check the camera's address, and that it is on.", host=host))
     if isinstance(error, OSError) and not isinstance(error, requests.RequestException):
-        return CameraMissing("The certificate for the camera cannot be read; check its path in the settings.")
-    return CameraUnreachable(f"The camera at {host} cannot be reached; check its address and network.")
+        return CameraMissing(say("The certificate for the camera cannot be read; check its path in the settings."))
+    return CameraUnreachable(say("The camera at %(host)s cannot be reached; check its address and network.", host=host))
 
 
 def _causes(error: BaseException | None) -> Iterator[BaseException]:

@@ -21,6 +21,7 @@ from octoprint_spaghetti.core.camera_address import camera_address
 from octoprint_spaghetti.core.errors import CameraError, CameraMissing, CameraTooSlow, CameraUnreachable
 from octoprint_spaghetti.core.jpeg import check_jpeg
 from octoprint_spaghetti.core.multipart import Parts
+from octoprint_spaghetti.core.sentence import say
 from octoprint_spaghetti.core.words import Frame
 
 #: A picture older than this is not one of now: the stream has stalled.
@@ -34,18 +35,6 @@ _JOIN_S = 2.0
 #: ffmpeg's scale of JPEG quality, 2 (best) to 31: at 4 a 720p picture has 50 kB.
 _QUALITY = "4"
 
-_TOO_OLD = "This ffmpeg is too old to read the camera; version 5.1 (Debian 12) or newer is needed."
-#: What ffmpeg says, and what that means; its own text may hold the password and is never repeated.
-_MEANINGS = (
-    ("401 unauthorized", "The camera at {host} refuses the name and password, or wants them: rtsp://name:password@..."),
-    ("404", "The camera at {host} has nothing at this path; check its address."),
-    ("connection refused", "Nothing listens at {host}; check the camera's address, and that it is on."),
-    ("resolve hostname", "There is no camera named {host} in the network; check the host in its address."),
-    ("unknown keyword 'option'", _TOO_OLD),
-    ("unrecognized option", _TOO_OLD),
-    ("timed out", "The camera at {host} does not answer; check its address and network."),
-)
-
 
 class RtspCamera:
     """Gives the newest key frame of a stream."""
@@ -54,7 +43,7 @@ class RtspCamera:
         """Read ``url`` with the program ``ffmpeg``; raises :class:`CameraMissing` when it is not installed."""
         self._host = camera_address(url, "rtsp").host
         if shutil.which(ffmpeg) is None:
-            raise CameraMissing("RTSP cameras are read by ffmpeg, which is not installed; run: sudo apt install ffmpeg")
+            raise CameraMissing(say("RTSP cameras are read by ffmpeg, which is not installed; run: sudo apt install ffmpeg"))
         self._script = _script(url)
         self._command = _command(ffmpeg)
         self._monotonic = monotonic
@@ -82,14 +71,38 @@ class RtspCamera:
         """Return the error for a picture that did not come."""
         if not stream.ended:
             return CameraTooSlow(
-                f"The camera at {self._host} sent no whole picture for {WHOLE_PICTURE_S:.0f} s; check its network, "
-                "and set its key frame (I-frame) interval to 2 s or less."
+                say(
+                    "The camera at %(host)s sent no whole picture for %(seconds).0f s; check its network, and set "
+                    "its key frame (I-frame) interval to 2 s or less.",
+                    host=self._host,
+                    seconds=WHOLE_PICTURE_S,
+                )
             )
         said = stream.said.lower()
-        for words, meaning in _MEANINGS:
+        for words, meaning in _meanings(self._host):
             if words in said:
-                return CameraUnreachable(meaning.format(host=self._host))
-        return CameraUnreachable(f"The stream of the camera at {self._host} cannot be read; try its address in a video player.")
+                return CameraUnreachable(meaning)
+        return CameraUnreachable(
+            say("The stream of the camera at %(host)s cannot be read; try its address in a video player.", host=self._host)
+        )
+
+
+def _meanings(host: str) -> tuple[tuple[str, str], ...]:
+    """Return what ffmpeg says, and what that means; its own text may hold the password and is never repeated."""
+    too_old = say("This ffmpeg is too old to read the camera; version 5.1 (Debian 12) or newer is needed.")
+    refused = say("The camera at %(host)s refuses the name and password, or wants them: rtsp://name:password@...", host=host)
+    nowhere = say("The camera at %(host)s has nothing at this path; check its address.", host=host)
+    unknown = say("There is no camera named %(host)s in the network; check the host in its address.", host=host)
+    silent = say("The camera at %(host)s does not answer; check its address and network.", host=host)
+    return (
+        ("401 unauthorized", refused),
+        ("404", nowhere),
+        ("connection refused", say("Nothing listens at %(host)s; check the camera's address, and that it is on.", host=host)),
+        ("resolve hostname", unknown),
+        ("unknown keyword 'option'", too_old),
+        ("unrecognized option", too_old),
+        ("timed out", silent),
+    )
 
 
 class _Stream:

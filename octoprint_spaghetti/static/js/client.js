@@ -7,9 +7,18 @@
         factory(global.OctoPrintClient);
     }
 })(this, function (OctoPrintClient) {
+    // Whoever asks gets the answer, or the refusal, in the language of the page.
+    const translated = (request) =>
+        request.done((answer) => SpaghettiSentences.translate(answer)).fail((xhr) => SpaghettiSentences.translate(xhr.responseJSON));
+    const speaking = (base) => {
+        const spoken = Object.create(base);
+        ["get", "postJson", "delete"].forEach((verb) => (spoken[verb] = (...given) => translated(base[verb](...given))));
+        return spoken;
+    };
+
     class SpaghettiClient {
         constructor(base) {
-            this.base = base;
+            this.base = speaking(base);
         }
 
         url(path) {
@@ -35,9 +44,9 @@
             return this.base.get(this.url("prints/" + encodeURIComponent(print) + "/what_if?sensitivity=" + encodeURIComponent(sensitivity)));
         }
 
-        // A number in the address lets the browser tell one picture from the next.
-        pictureUrl(number) {
-            return this.url("frame.jpg?n=" + encodeURIComponent(number));
+        // A number in the address lets the browser tell one picture from the next; `camera` is its place from 1, where there are several.
+        pictureUrl(number, camera) {
+            return this.url("frame.jpg?n=" + encodeURIComponent(number) + (camera ? "&camera=" + encodeURIComponent(camera) : ""));
         }
 
         incidents() {
@@ -50,6 +59,11 @@
 
         incidentZipUrl(incident) {
             return this.url("incidents/" + encodeURIComponent(incident) + ".zip");
+        }
+
+        // A GIF; the server makes it when it is asked for the first time, which may take seconds.
+        incidentClipUrl(incident) {
+            return this.url("incidents/" + encodeURIComponent(incident) + ".gif");
         }
 
         trainingSetUrl() {

@@ -4,7 +4,7 @@ $(function () {
         this.getAdditionalHealthCheckHandlers = () => ({
             spaghetti: (result, context) => {
                 if (result !== "warning") return;
-                const list = $("<ul>").append((context.sentences || []).map((sentence) => $("<li>").text(sentence)));
+                const list = $("<ul>").append((SpaghettiSentences.translate(context).sentences || []).map((sentence) => $("<li>").text(sentence)));
                 return {title: gettext("Spaghetti does not watch as it should"), html: list.prop("outerHTML")};
             }
         });

@@ -5,6 +5,10 @@
     const AT_ONCE = 5;
     // Pictures per second of the clip: fast enough to see a tangle grow, slow enough to see what.
     const CLIP_FPS = 4;
+    // A picture with a score from here on shows the failure.
+    const SHOWS_IT = 0.5;
+    // A file that is being saved is held for so long.
+    const KEPT_MS = 60000;
 
     const decimal = (number) => (number === null || number === undefined ? "–" : number.toFixed(2));
 
@@ -12,6 +16,10 @@
         acted: {text: gettext("paused"), style: "label-warning"},
         failed: {text: gettext("did not pause"), style: "label-important"},
         false_alarm: {text: gettext("false alarm"), style: "label-success"}
+    });
+    const cancel = () => ({
+        acted: {text: gettext("cancelled"), style: "label-warning"},
+        failed: {text: gettext("was not cancelled"), style: "label-important"}
     });
     const actions = () => ({
         notify: {text: gettext("told only"), style: "label-info"},
@@ -21,8 +29,18 @@
     // How an incident ended, from the last of the states that were noted in it.
     const outcome = (incident) => {
         const last = (incident.states || []).map((one) => one.state).filter((state) => state in ends()).pop();
+        const cancels = incident.action === "cancel";
+        if (cancels && last && last !== "false_alarm") return cancel()[last];
         if (last) return ends()[last];
-        return actions()[incident.action] || {text: gettext("pause ordered"), style: "label-warning"};
+        return actions()[incident.action] || {text: cancels ? gettext("cancel ordered") : gettext("pause ordered"), style: "label-warning"};
+    };
+
+    const saveAs = (name, content) => {
+        const link = document.createElement("a");
+        link.href = URL.createObjectURL(content);
+        link.download = name;
+        link.click();
+        setTimeout(() => URL.revokeObjectURL(link.href), KEPT_MS);
     };
 
     // The pictures one after the other, from the first to the last and again; they are loaded before it begins.
@@ -75,7 +93,10 @@
                 score: frame.score || 0,
                 caption: _.sprintf(gettext("%(seconds)+.0f s, score %(score)s"), {seconds: frame.captured_at - last, score: decimal(frame.score)})
             }));
-            this.cover = this.frames.reduce((best, frame) => (best && best.score >= frame.score ? best : frame), undefined);
+            // As in a message: the newest picture that shows the failure.
+            this.cover =
+                this.frames.filter((frame) => frame.score >= SHOWS_IT).pop() ||
+                this.frames.reduce((best, frame) => (best && best.score >= frame.score ? best : frame), undefined);
             this.clip = new Clip(this.frames);
             this.open = ko.observable(false);
             this.open.subscribe((open) => open || this.clip.stop());
@@ -83,6 +104,18 @@
                 this.open() ? gettext("Hide the pictures") : _.sprintf(gettext("All %(count)d pictures"), {count: this.frames.length})
             );
             this.zipUrl = OctoPrint.plugins.spaghetti.incidentZipUrl(incident.id);
+            this.fetching = ko.observable(false);
+        }
+
+        // The server makes the clip now, if it was not made before; a refusal comes in words, which a plain link would save as a file.
+        saveClip() {
+            this.fetching(true);
+            this.list.problem("");
+            fetch(OctoPrint.plugins.spaghetti.incidentClipUrl(this.id), {credentials: "same-origin"})
+                .then((answer) => (answer.ok ? answer.blob() : answer.json().then((refusal) => Promise.reject(refusal))))
+                .then((gif) => saveAs("spaghetti-" + this.id + ".gif", gif))
+                .catch((refusal) => this.list.failed({responseJSON: SpaghettiSentences.translate(refusal)}))
+                .finally(() => this.fetching(false));
         }
 
         toggle() {
@@ -129,6 +162,7 @@
         self.count = ko.observable(AT_ONCE);
         self.problem = ko.observable("");
         self.storage = ko.observable("");
+        self.makesClips = ko.observable(true);
         self.some = ko.pureComputed(() => self.all.slice(0, self.count()));
         self.hidden = ko.pureComputed(() => Math.max(0, self.all().length - self.count()));
         self.moreText = ko.pureComputed(() => _.sprintf(gettext("Older ones (%(count)d)"), {count: self.hidden()}));
@@ -143,6 +177,7 @@
             const opened = new Set(self.all().filter((item) => item.open()).map((item) => item.id));
             self.all().forEach((item) => item.clip.stop());
             self.problem("");
+            self.makesClips(answer.clips);
             self.storage(_.sprintf(gettext("%(count)d of at most %(kept)d, %(size)s."), {count: answer.incidents.length, kept: answer.kept, size: formatSize(answer.bytes)}));
             self.all(
                 answer.incidents.map((incident) => {

@@ -11,7 +11,7 @@ $(function () {
         {name: "look", title: gettext("Look"), hint: gettext("Get an answer about the picture")},
         {name: "fallback", title: gettext("Fallback"), hint: gettext("Look with this computer, as when no server answers"), optional: true},
         {name: "decide", title: gettext("Decide"), hint: gettext("Would a clear failure be acted on?")},
-        {name: "pause", title: gettext("Pause"), hint: gettext("Could the printer be paused? Nothing is moved")}
+        {name: "pause", title: gettext("Act"), hint: gettext("Could the print be stopped? Nothing is moved")}
     ];
     const ICONS = {
         waiting: "far fa-circle",
@@ -108,7 +108,12 @@ $(function () {
                 self.fields[name] = new Field(name, description, stored[name] || ko.observable(description.default));
             });
             self.positions = JSON.parse(given.sensitivity);
-            self.zones = SpaghettiZones(self.fields.zones.value, self.webcam);
+            self.further = SpaghettiFurtherCameras(self.fields.also_watched.value, () => SpaghettiWebcams.known(self.settingsViewModel.settings), self.webcam, self.fields.zones.value);
+            self.further.drawnOn.subscribe(() => {
+                self.zonePicture("");
+                self.askForPicture();
+            });
+            self.zones = SpaghettiZones(self.further.zones, self.further.webcam);
             self.numbers = SpaghettiNumbers(self.fields.numbers.value, JSON.parse(given.numbers), self.usual);
         };
 
@@ -162,12 +167,17 @@ $(function () {
         self.askForPicture = function () {
             if (!self.loginState.hasPermission(self.access.permissions.PLUGIN_SPAGHETTI_VIEW)) return;
             OctoPrint.plugins.spaghetti.status().done((status) => {
-                if (status.picture_number && !self.zonePicture()) self.zonePicture(OctoPrint.plugins.spaghetti.pictureUrl(status.picture_number));
+                const place = self.further.drawnOn();
+                const camera = status.cameras[place];
+                const number = camera ? camera.picture_number : place ? 0 : status.picture_number;
+                if (number && !self.zonePicture()) self.zonePicture(OctoPrint.plugins.spaghetti.pictureUrl(number, camera ? place + 1 : 0));
             });
         };
 
         self.report.subscribe((report) => {
-            if (report && report.picture) self.zonePicture(report.picture);
+            const place = self.further.drawnOn();
+            const picture = report && (place ? report.further_pictures[place - 1] : report.picture);
+            if (picture) self.zonePicture(picture);
         });
 
         // -- cameras ------------------------------------------------------------------------------------------------
@@ -204,7 +214,12 @@ $(function () {
 
         self.steps = ko.pureComputed(() => {
             const taken = (self.report() || {steps: []}).steps;
-            const shown = steps.filter((step) => !step.optional || taken.some((one) => one.name === step.name));
+            const further = taken.filter((one) => one.name.startsWith("camera ")).map((one) => ({
+                name: one.name,
+                title: _.sprintf(gettext("Camera %(name)s"), {name: one.name.slice("camera ".length)}),
+                hint: gettext("Take one picture")
+            }));
+            const shown = steps.filter((step) => !step.optional || taken.some((one) => one.name === step.name)).concat(further);
             return shown.map((step) => {
                 const found = taken.find((one) => one.name === step.name);
                 const state = self.running() ? "running" : found ? (found.problem ? "broken" : "passed") : self.report() ? "skipped" : "waiting";
@@ -297,6 +312,7 @@ $(function () {
 
         self.onDataUpdaterPluginMessage = function (plugin, message) {
             if (plugin !== "spaghetti" || message.type !== "refused") return;
+            SpaghettiSentences.translate(message);
             const field = self.fields[message.setting];
             if (field) {
                 self.refused[field.name] = {value: (self.typed || {})[field.name], sentence: message.sentence};

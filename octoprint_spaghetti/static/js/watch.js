@@ -12,6 +12,7 @@ $(function () {
         suspect: {word: gettext("Suspect"), icon: "fas fa-circle-question"},
         failing: {word: gettext("Failing"), icon: "fas fa-triangle-exclamation"},
         blind: {word: gettext("Blind"), icon: "fas fa-video-slash"},
+        partial: {word: gettext("Partly blind"), icon: "fas fa-eye-low-vision"},
         unprotected: {word: gettext("Unprotected"), icon: "fas fa-link-slash"},
         muted: {word: gettext("Muted"), icon: "fas fa-bell-slash"}
     });
@@ -26,13 +27,18 @@ $(function () {
         failure_detected: {title: gettext("The print is failing"), type: "error", hide: false},
         print_paused: {title: gettext("The failing print was paused"), type: "error", hide: false},
         pause_failed: {title: gettext("The pause failed"), type: "error", hide: false},
+        print_cancelled: {title: gettext("The failing print was cancelled"), type: "error", hide: false},
+        cancel_failed: {title: gettext("The cancel failed"), type: "error", hide: false},
+        printer_power: {title: gettext("The printer's power"), type: "notice", hide: false},
         suspicion_lasts: {title: gettext("The print has been suspect for a while"), type: "notice", hide: false},
         protection_changed: {title: gettext("Somebody else looks at the print"), type: "info", hide: true},
         blind: {title: gettext("Nobody sees the print"), type: "notice", hide: false},
+        camera_lost: {title: gettext("A camera sees nothing"), type: "notice", hide: false},
+        camera_back: {title: gettext("The camera sees again"), type: "success", hide: true},
         seeing_again: {title: gettext("The print is watched again"), type: "success", hide: true}
     });
     // One pop-up tells the story of one thing: a newer notice of the same topic takes the place of the older one.
-    const TOPICS = {suspicion_lasts: "failure", failure_detected: "failure", print_paused: "failure", pause_failed: "failure", blind: "sight", seeing_again: "sight", protection_changed: "sight"};
+    const TOPICS = {suspicion_lasts: "failure", failure_detected: "failure", print_paused: "failure", pause_failed: "failure", print_cancelled: "failure", cancel_failed: "failure", blind: "sight", seeing_again: "sight", camera_lost: "camera", camera_back: "camera", protection_changed: "sight"};
 
     // What is shown until the first status has come.
     const idle = () => ({
@@ -55,7 +61,9 @@ $(function () {
         printer_state: "",
         layer: null,
         votes: [],
-        rules: []
+        rules: [],
+        camera: 1,
+        cameras: []
     });
 
     const percent = (fraction) => Math.min(100, Math.max(0, 100 * fraction)).toFixed(1) + "%";
@@ -86,6 +94,7 @@ $(function () {
         self.mayDelete = ko.pureComputed(() => self.loginState.hasPermission(self.access.permissions.PLUGIN_SPAGHETTI_CONFIGURE));
         self.mayConfigure = ko.pureComputed(() => self.loginState.hasPermission(self.access.permissions.SETTINGS));
         self.webcamNamed = (name) => SpaghettiWebcams.named(self.settingsViewModel.settings, name);
+        self.cameras = SpaghettiCameraSwitch(self.status, self.webcamNamed, LAMPS);
         self.history = SpaghettiHistory(self.tabSeen);
         const usual = ko.observable(5);
         self.whatIf = SpaghettiWhatIf(
@@ -102,6 +111,7 @@ $(function () {
             const status = self.status();
             const calm = ["warming_up", "watching"].includes(status.verdict);
             if (calm && status.protection.level === "unprotected") return "unprotected";
+            if (calm && self.cameras.someBlind()) return "partial";
             return status.muted && calm ? "muted" : status.verdict;
         });
         self.lamp = ko.pureComputed(() => LAMPS[self.state()] || LAMPS.off);
@@ -145,20 +155,27 @@ $(function () {
         self.chosenCamera = ko.pureComputed(() => ko.unwrap(self.settingsViewModel.settings?.plugins?.spaghetti?.camera) || "");
 
         // The picture that is shown stays when the tab is left; nothing is loaded until somebody looks again.
-        self.shownNumber = ko.observable(0);
-        self.shownDetections = ko.observable([]);
+        const nothing = {number: 0, place: 0, detections: [], name: ""};
+        self.latest = ko.observable(nothing); // the one that the status is about
+        self.chosen = ko.observable(nothing); // the one of the camera that the tab shows
         self.follow = function () {
             const status = self.status();
             if (!self.visible()) return;
-            self.shownDetections(status.detections);
-            self.shownNumber(status.picture_number);
+            const named = (place) => (place > 1 ? (status.cameras[place - 1] || {}).name : self.chosenCamera());
+            const place = self.cameras.several() ? status.camera : 0;
+            self.latest({number: status.picture_number, place: place, detections: status.detections, name: named(place)});
+            const camera = self.cameras.camera();
+            const shown = self.cameras.shown();
+            self.chosen(camera ? {number: camera.picture_number, place: shown, detections: camera.detections, name: named(shown)} : self.latest());
         };
-        self.picture = ko.pureComputed(() => ({
-            url: self.shownNumber() ? OctoPrint.plugins.spaghetti.pictureUrl(self.shownNumber()) : "",
-            detections: self.shownDetections(),
-            camera: self.webcamNamed(self.chosenCamera()),
+        const pictured = (shown) => ({
+            url: shown.number ? OctoPrint.plugins.spaghetti.pictureUrl(shown.number, shown.place) : "",
+            detections: shown.detections,
+            camera: self.webcamNamed(shown.name),
             alt: gettext("The last picture that was looked at")
-        }));
+        });
+        self.picture = ko.pureComputed(() => pictured(self.latest()));
+        self.chosenPicture = ko.pureComputed(() => pictured(self.chosen()));
 
         self.evidence = ko.pureComputed(() => {
             const status = self.status();
@@ -242,6 +259,7 @@ $(function () {
 
         self.onDataUpdaterPluginMessage = function (plugin, message) {
             if (plugin !== "spaghetti") return;
+            SpaghettiSentences.translate(message);
             if (message.type === "status") {
                 self.status(message.status);
                 self.history.add(message.status, message.seconds);
@@ -254,6 +272,7 @@ $(function () {
 
         self.status.subscribe(self.follow);
         self.visible.subscribe(self.follow);
+        self.cameras.shown.subscribe(self.follow);
         self.tabSeen.subscribe((seen) => {
             if (!seen) {
                 self.history.forget();

@@ -24,7 +24,7 @@ window.SpaghettiWhatIf = function (current) {
                 self.prints(
                     answer.prints.map((one) => ({
                         id: one.id,
-                        text: _.sprintf(gettext("%(print)s, %(time)s"), {print: one.print || gettext("unnamed"), time: formatDate(one.started_at)})
+                        text: _.sprintf(gettext("%(print)s, %(time)s"), {print: [one.print || gettext("unnamed"), one.camera].filter((part) => part).join(", "), time: formatDate(one.started_at)})
                     }))
                 );
                 self.chosen(chosen || (answer.prints[0] || {}).id || "");

@@ -34,6 +34,12 @@ class TritonPythonModel:
     def execute(self, requests: list[Any]) -> list[Any]:
         """Run all requests as one batch and cut the answers apart again."""
         inputs = {name: [array_of(request, name) for request in requests] for name in self._inputs}
+        if len(requests) == 1:  # as always in the profile cpu; half a MB less to copy
+            return [
+                response_of(
+                    dict(zip(self._outputs, self._session.run(self._outputs, {name: one for name, (one,) in inputs.items()})))
+                )
+            ]
         answers = self._session.run(self._outputs, {name: np.concatenate(arrays) for name, arrays in inputs.items()})
         ends = np.cumsum([array.shape[0] for array in inputs[self._inputs[0]]])
         parts = zip(*(np.split(answer, ends[:-1]) for answer in answers))
