@@ -45,9 +45,6 @@ TERM_PATIENCE_S = 6.0
 KILL_PATIENCE_S = 10.0
 POLL_S = 0.05
 HEALTH_TIMEOUT_S = 2.0
-#: glibc gives memory back when it is freed; a frame frees some MB, and taking them again costs 0.3 ms of page faults (of 9.5).
-#: So buffers up to 2 MB stay in the heap, and 8 MB at its end.
-KEEP_MEMORY = {"MALLOC_MMAP_THRESHOLD_": "2097152", "MALLOC_TRIM_THRESHOLD_": "8388608"}
 #: What no printer needs; it is locked with a key that nobody is told.
 CLOSED = "shared-memory,model-repository,trace,logging"
 #: What printers need, lockable with a key for a gateway that adds it to each call; health stays open for whoever restarts us.
@@ -148,7 +145,7 @@ class TritonServer:
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
-                env={**KEEP_MEMORY, **os.environ, **self.binary.environment},
+                env={**os.environ, **self.binary.environment},
                 start_new_session=True,
             )
 

@@ -77,8 +77,8 @@ def judge_memory(process: str, samples: Sequence[Sample], bound_mb_per_hour: flo
 def judge_count(process: str, samples: Sequence[Sample], what: str, count: Callable[[Sample], int]) -> Judgement:
     """Return whether a count is what it was: in the second half of the samples its least and its most are not both higher.
 
-    At rest a process has some threads more or fewer after this print or that, which libraries let go when they like; what each
-    print, or each print of one kind, leaves behind moves both.
+    At rest a process has some threads more or fewer after this print or that: OctoPrint, for one, keeps a timer's thread for each
+    page that was closed in the last minute. What each print, or each print of one kind, leaves behind moves both.
     """
     if len(samples) < FEWEST:
         return _too_few(process, what, len(samples))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import cycle, islice
 
@@ -92,7 +93,7 @@ def looked_at(stage: Stage) -> None:
         with PushClient(stage.octoprint) as page:
             for path in _PAGE:
                 stage.octoprint.api("GET", f"/plugin/spaghetti/{path}")
-            stage.until(lambda page=page: page.received, 20.0, "something is pushed to a page")  # type: ignore[misc]
+            stage.until(_more(page), 20.0, "something is pushed to a page")
     stage.octoprint.api("POST", "/plugin/spaghetti/check", json={})
 
 
@@ -117,8 +118,9 @@ def perform(stage: Stage, seconds: float, speed: float, bound_mb_per_hour: float
             break
         problem = _one(stage, print_)
         names.append(print_.name)
-        last = stage.status()
-        frames, answers = frames + int(last["frames_sent"]), answers + int(last["answers"])
+        with suppress(*CALL_ERRORS):  # an OctoPrint that is gone has been told of as a mishap
+            last = stage.status()
+            frames, answers = frames + int(last["frames_sent"]), answers + int(last["answers"])
         if problem:
             mishaps.append(f"{print_.name}, print {len(names)}: {problem}")
         say(f"{stage.elapsed_s:6.0f} s  print {len(names):3}  {print_.name}{': ' + problem if problem else ''}")
@@ -135,6 +137,12 @@ def _one(stage: Stage, print_: Print) -> str:
         except CALL_ERRORS as error:
             problems.append(str(error))
     return "; ".join(problems)
+
+
+def _more(page: PushClient) -> Callable[[], bool]:
+    """Return a question: has anything come since now?"""
+    before = page.received
+    return lambda: page.received > before
 
 
 def _fail(stage: Stage) -> None:

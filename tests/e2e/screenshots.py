@@ -33,8 +33,8 @@ _SETTINGS = {"interval": 1.0, "first_layers_interval": 1.0, "suspect_interval": 
 _READY_S = 120.0
 #: The documentation's pictures, px.
 _README_WH = (1080, 840)
-#: A window in which the longest settings page fits, px, and the time in which OctoPrint's dialogs follow it, ms.
-_TALL_PX, _SETTLING_MS = 7200, 600
+#: Windows in which the longest settings page and the wizard fit, px, and the time in which OctoPrint's dialogs follow it, ms.
+_SETTINGS_PX, _WIZARD_PX, _SETTLING_MS = 14_000, 1800, 600
 
 
 @click.command()
@@ -110,7 +110,7 @@ def _take(browser: Browser, server: OctoPrintServer, width: int, folder: Path) -
     page.run_test()
     page.page.evaluate("() => document.querySelectorAll('#settings_plugin_spaghetti details').forEach(one => (one.open = true))")
     page.page.screenshot(path=folder / f"settings-{width}.png")
-    page.page.set_viewport_size({"width": width, "height": _TALL_PX})  # a dialog is as high as the window at most
+    page.page.set_viewport_size({"width": width, "height": _SETTINGS_PX})  # a dialog is as high as the window at most
     page.page.wait_for_timeout(_SETTLING_MS)
     page.page.locator("#settings_plugin_spaghetti").screenshot(path=folder / f"settings-whole-{width}.png")
     _complain(page, width)
@@ -119,7 +119,7 @@ def _take(browser: Browser, server: OctoPrintServer, width: int, folder: Path) -
 def _take_wizard(browser: Browser, server: OctoPrintServer, width: int, folder: Path) -> None:
     page = OctoPrintPage.of(browser, server, width)
     page.page.wait_for_selector("#wizard_plugin_spaghetti", state="visible")
-    page.page.set_viewport_size({"width": width, "height": _TALL_PX // 4})
+    page.page.set_viewport_size({"width": width, "height": _WIZARD_PX})
     page.page.wait_for_timeout(_SETTLING_MS)
     page.page.locator("#wizard_dialog").screenshot(path=folder / f"wizard-{width}.png")
     _complain(page, width)

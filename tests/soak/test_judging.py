@@ -121,7 +121,7 @@ def test_one_spike_is_no_leak() -> None:
 
 
 def test_a_count_may_change_from_print_to_print_but_not_its_range() -> None:
-    """Three threads that a library keeps after some prints are no leak; one thread that every eighth print leaves is."""
+    """Three threads that OctoPrint keeps for a minute after some prints are no leak; one that every eighth print leaves is."""
     chance = random.Random(2)
     usual = [Sample(number * PRINT_S, 130.0, 26 + 3 * chance.randrange(2), 20, 0) for number in range(60)]
     leaking = [replace(one, threads=one.threads + number // 8) for number, one in enumerate(usual)]
