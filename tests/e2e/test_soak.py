@@ -27,7 +27,7 @@ def test_nothing_grows_from_print_to_print() -> None:
     Memory grows by no more than a process that warms up does.
     """
     pytest.importorskip("scipy", reason="scipy is not installed; run scripts/test")
-    from soak.stage import find_octoprint
+    from tests.soak.stage import find_octoprint
 
     try:
         find_triton()
@@ -35,7 +35,7 @@ def test_nothing_grows_from_print_to_print() -> None:
         pytest.skip(str(missing))
     if find_octoprint(ROOT) is None:
         pytest.skip("no OctoPrint with the extra [edge] in .venv; run scripts/test")
-    command = [sys.executable, "-m", "soak", "--minutes", str(MINUTES), "--bound", str(BOUND_MB_PER_HOUR)]
+    command = [sys.executable, "-m", "tests.soak", "--minutes", str(MINUTES), "--bound", str(BOUND_MB_PER_HOUR)]
     ran = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=PATIENCE_S, check=False)
     assert ran.returncode == 0, ran.stdout[-6000:] + ran.stderr[-2000:]
     report = json.loads(ran.stdout.splitlines()[-1])

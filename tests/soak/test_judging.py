@@ -16,8 +16,8 @@ import pytest
 
 pytest.importorskip("scipy", reason="scipy is not installed; run scripts/test")
 
-from soak.judging import FEWEST, Judgement, judge
-from soak.sampling import Gone, Sample, sample
+from tests.soak.judging import FEWEST, Judgement, judge
+from tests.soak.sampling import Gone, Sample, sample
 
 PRINTS = 30
 #: A print of the planted kind lasts a minute of the soak; 3 MB a print are 180 MB an hour.

@@ -13,11 +13,11 @@ pytest.importorskip("scipy", reason="scipy is not installed; run scripts/test")
 from rich.console import Console
 
 from octoprint_spaghetti.core.settings import Settings
-from soak.chart import line, write_chart
-from soak.clock import fastest, hurried
-from soak.report import Report, judged, show
-from soak.sampling import Sample
-from soak.stage import Recording
+from tests.soak.chart import line, write_chart
+from tests.soak.clock import fastest, hurried
+from tests.soak.report import Report, judged, show
+from tests.soak.sampling import Sample
+from tests.soak.stage import Recording
 
 
 def recording(threads_a_print: int = 0) -> Recording:
