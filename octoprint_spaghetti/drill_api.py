@@ -79,11 +79,12 @@ class DrillApi(octoprint.plugin.BlueprintPlugin):
     def _notify_and_wait(self, notice: Notice) -> str:
         """Send a notice and return which channels failed, in a sentence, or an empty string."""
         started = time.time()
+        before = self.notices.report if self.notices is not None else None
         self._notify(notice)
         end = time.monotonic() + _CHANNELS_S
         while self.notices is not None:
             report = self.notices.report
-            open_ones = [one for one in report.channels if not one.problem and (one.succeeded_at or 0.0) < started]
+            open_ones = report.unanswered(before or report, started)
             if not open_ones or time.monotonic() >= end:
                 failed = [
                     joined((one.shown, one.problem or say("no answer")), ": ")

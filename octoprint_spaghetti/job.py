@@ -56,7 +56,8 @@ class Job:
     ``order`` is the stop that was ordered and is waited for; ``ours`` is true while the print stands still
     because we paused it; ``resume_wanted`` when it is to go on as soon as that pause has come through. ``coverage`` is what
     was seen of the print, by any camera, up to ``counted_to`` (None while it stands still). ``forgiven`` tells that the last
-    incident or suspicion was called a false alarm. ``camera`` names the one that saw the last incident, empty where there is
+    incident or suspicion was called a false alarm, and ``forgiving_until`` the monotonic second until which what another camera
+    is alarmed by is taken for the same. ``camera`` names the one that saw the last incident, empty where there is
     only one, and ``exhibits`` are its pictures while the incident is written.
     """
 
@@ -70,6 +71,7 @@ class Job:
     resume_wanted: bool = False
     incident: str | None = None
     forgiven: bool = False
+    forgiving_until: float = 0.0
     camera: str = ""
     exhibits: tuple[Exhibit, ...] = field(default=(), repr=False)
 

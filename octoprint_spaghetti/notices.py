@@ -50,7 +50,8 @@ class ChannelReport:
     """How a channel does, without its address.
 
     ``id`` names it while OctoPrint runs; ``shown`` is what may be seen of it; ``succeeded_at`` Unix time of the last success,
-    None before the first; ``problem`` why the last try failed, empty after a success; ``waiting`` messages still to deliver.
+    None before the first; ``problem`` why the last try failed, empty after a success; ``waiting`` messages still to deliver;
+    ``failures`` messages in a row that did not get through.
     """
 
     id: str
@@ -58,6 +59,7 @@ class ChannelReport:
     succeeded_at: float | None = None
     problem: str = ""
     waiting: int = 0
+    failures: int = 0
 
 
 @dataclass(frozen=True)
@@ -74,6 +76,16 @@ class Report:
             "channels": [dict(vars(channel)) for channel in self.channels],
             "mqtt": {"connected": self.mqtt_connected, "problem": self.mqtt_problem},
         }
+
+    def unanswered(self, before: Report, since: float) -> tuple[ChannelReport, ...]:
+        """Return the channels that have neither taken nor refused a message since Unix time ``since``; ``before`` is how they did.
+
+        What was the problem the last time is no answer: it may be gone.
+        """
+        failures = {one.id: one.failures for one in before.channels}
+        return tuple(
+            one for one in self.channels if (one.succeeded_at or 0.0) < since and one.failures == failures.get(one.id, 0)
+        )
 
 
 @dataclass(frozen=True)
@@ -351,7 +363,7 @@ class Notices:
 
     def _reported(self) -> Report:
         channels = tuple(
-            ChannelReport(self.id_of(address), shown(address), box.succeeded_at, box.problem, len(box.deliveries))
+            ChannelReport(self.id_of(address), shown(address), box.succeeded_at, box.problem, len(box.deliveries), box.failures)
             for address, box in self._outboxes.items()
         )
         return Report(channels, self._broadcast.connected, self._broadcast.problem)

@@ -24,7 +24,7 @@ _SHOWS_IT = 0.5
 
 
 class Pictures:
-    """Makes them for the incidents in ``folder``; may be called by any thread, and blocks for ffmpeg's bounds at most.
+    """Makes them for the incidents in ``folder``; may be called by any thread, and blocks for twice ffmpeg's bounds at most.
 
     ``program`` returns the path of ffmpeg, or None while it is not installed; ``view_of`` how the camera of a name is shown.
     """
@@ -42,6 +42,7 @@ class Pictures:
         self._view_of = view_of
         self._logger = logger or logging.getLogger(__name__)
         self._one_clip = threading.Lock()  # a Pi has other things to do than to make two clips at once
+        self._one_drawing = threading.Lock()  # however many pictures are asked for at once
         self._slow = False  # drawing failed last time
 
     @property
@@ -102,7 +103,7 @@ class Pictures:
 
     def _boxed(self, picture: Marked) -> bytes:
         program = self._program()
-        if program is None:
+        if program is None or not self._one_drawing.acquire(timeout=ffmpeg.PICTURE_S):
             return picture.jpeg
         try:
             made = ffmpeg.boxed(program, picture)
@@ -111,6 +112,8 @@ class Pictures:
                 self._logger.warning("Pictures go out without boxes: %s", error)
             self._slow = True
             return picture.jpeg
+        finally:
+            self._one_drawing.release()
         self._slow = False
         return made
 

@@ -170,6 +170,10 @@ class SpaghettiPlugin(
             return
         if self.pause_scripts is not None and event in (Events.PRINT_STARTED, *_ENDS):
             self.pause_scripts.forget()
+        if self.pause_scripts is not None and event == Events.PRINT_PAUSED:
+            self.pause_scripts.paused()
+        if self.pause_scripts is not None and event == Events.PRINT_RESUMED:
+            self.pause_scripts.resumed()
         if event == Events.PRINT_STARTED:
             self._toolhead.restart(seen=payload.get("origin") != FileDestinations.SDCARD)  # of that one no lines are sent
             self.watcher.print_started()
@@ -293,7 +297,8 @@ class SpaghettiPlugin(
             self.notices.show(status, self.watcher.picture)
 
     def _notify(self, notice: Notice) -> None:
-        self._send({"type": "notice", "kind": str(notice.kind), "sentence": notice.sentence, "incident": notice.incident})
+        told = {"sentence": notice.sentence, "incident": notice.incident, "camera": notice.camera}
+        self._send({"type": "notice", "kind": str(notice.kind), **told})
         self._event_bus.fire(f"plugin_spaghetti_{notice.kind}", notice.as_json())
         if notice.kind is NoticeKind.PRINT_STARTED:
             self._begin_curve(goes_on=notice.detail == "goes_on")

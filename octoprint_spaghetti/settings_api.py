@@ -9,7 +9,7 @@ import octoprint.plugin
 from octoprint.access.permissions import Permissions
 
 from octoprint_spaghetti.answers import fresh, told
-from octoprint_spaghetti.core.settings import SECRETS, Settings
+from octoprint_spaghetti.core.settings import SECRETS, Settings, keep_ways
 from octoprint_spaghetti.questions import given_json
 
 #: What is left out of a file that people pass on: secrets, and addresses of cameras, which may hold a password anywhere in them.
@@ -22,6 +22,10 @@ class SettingsApi(octoprint.plugin.BlueprintPlugin):
 
     def stored_settings(self) -> dict[str, Any]:
         """Return what is stored, without what the environment gives; the plugin class reads it from OctoPrint."""
+        raise NotImplementedError
+
+    def current_settings(self) -> Settings:
+        """Return the settings that count; the plugin class reads them from OctoPrint and the environment."""
         raise NotImplementedError
 
     def on_settings_save(self, data: dict[str, Any]) -> dict[str, Any]:
@@ -54,10 +58,13 @@ class SettingsApi(octoprint.plugin.BlueprintPlugin):
         if not isinstance(settings, dict):
             flask.abort(400, description='The body must be a file that was exported here: {"settings": {...}}.')
         known = {name: value for name, value in settings.items() if name in Settings.defaults() and name not in LEFT_OUT}
+        known, detours = keep_ways(known, self.current_settings())
         refused = self.refusals(known)
         self.on_settings_save(known)
         self._settings.save(trigger_event=True)
-        return told({"saved": sorted(known.keys() - {one["setting"] for one in refused}), "refused": refused})
+        saved = sorted(known.keys() - {one["setting"] for one in refused})
+        kept = [{"setting": problem.name, "sentence": str(problem)} for problem in detours]
+        return told({"saved": saved, "refused": refused + kept})
 
     @octoprint.plugin.BlueprintPlugin.route("/settings", methods=["DELETE"])
     @Permissions.SETTINGS.require(403)

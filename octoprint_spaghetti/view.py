@@ -104,9 +104,15 @@ class View:
         baselines, hours = self.records.baselines, self.memory.coverage.seen_s / 3600.0
         baselines.save(baselines.load().learn(file, self.memory.profile, hours))
 
-    def resumed(self, at: float, ours: bool) -> None:
-        """Note that the print goes on since ``at``, after a pause of ``ours`` or of somebody else."""
-        belief, newest = judge.resumed(self.memory.belief, at, ours=ours), self.memory.last_sighting_at
+    def resumed(self, at: float) -> None:
+        """Note that the print goes on since ``at``.
+
+        The first pause after an action counts as its, also one that the owner ordered because ours did not come, or because
+        we only told them.
+        """
+        belief, newest = self.memory.belief, self.memory.last_sighting_at
+        answered = belief.acted_at is not None and (belief.resumed_at is None or belief.resumed_at < belief.acted_at)
+        belief = judge.resumed(belief, at, ours=answered)
         self.memory = replace(self.memory, belief=belief, last_sighting_at=max(at, newest))
 
     def forgive(self) -> None:
@@ -196,8 +202,14 @@ class View:
         self.memory = replace(self.memory, coverage=self.memory.coverage.add(seconds, why_lost or self.memory.trouble))
 
     def is_worrying(self, now: float) -> bool:
-        """Return whether the owner is to be told that the print is suspect for minutes and does not fail."""
+        """Return whether the owner is to be told that the print is suspect for minutes and does not fail.
+
+        The time it stood still does not count: who resumes it has looked.
+        """
         memory = self.memory
+        resumed_at = memory.belief.resumed_at
+        if resumed_at is not None and now < resumed_at + self.patience.lasting_suspicion:
+            return False
         if memory.belief.muted or not judge.is_lasting(memory.belief, now, self.patience):
             return False
         return memory.suspicion_told_at is None or now >= memory.suspicion_told_at + self.patience.cooldown
@@ -215,6 +227,11 @@ class View:
         if memory.blind and not memory.belief.paused:
             return Verdict.BLIND
         return memory.belief.verdict if memory.opinion is None else memory.opinion.verdict
+
+    @property
+    def sees(self) -> bool:
+        """Return whether the last picture of this camera came, and could be judged."""
+        return self.last is not None and not self.memory.trouble
 
     @property
     def is_alarmed(self) -> bool:

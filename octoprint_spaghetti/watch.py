@@ -32,6 +32,8 @@ from octoprint_spaghetti.views import blamed, most_telling, nobody_sees, pause_a
 
 #: While idle the printer's state is asked this often, in case an event was lost.
 IDLE_POLL_S = 5.0
+#: And this often while a pause is to be undone that has not come through.
+RESUME_POLL_S = 1.0
 
 PRINTING_STATES = frozenset({"STARTING", "PRINTING", "RESUMING"})
 STANDING_STATES = frozenset({"PAUSING", "PAUSED"})
@@ -83,6 +85,7 @@ class Watch:
         self._job: Job | None = None
         self._views: tuple[View, ...] = ()  # of the job; the first camera's is always the first
         self._turn: View | None = None  # whose camera is looked at just now
+        self._told_blind = False  # that nobody sees the job, and not yet that somebody does
         self._due = self._look_due = 0.0  # monotonic seconds of the next tick, and of the next look
         self._number = 0  # of the newest picture
         self.status = Status()
@@ -114,6 +117,8 @@ class Watch:
             self._count()
         if self._job is None:
             self._when_idle()
+        elif self._stands_still:
+            self._go_on()
         elif self._job.order is not None and not self.outdated():
             self._job = self._response.check_order(self._job, self._job.order, self._monotonic())
         self._response.tick(self._monotonic())
@@ -155,6 +160,7 @@ class Watch:
             view.records.traces.end()
         self._job = Job(file=moment.file, counted_to=now)
         self._views = self._lineup.fitted(self._settings, (), moment)
+        self._told_blind = False
         unseen = Protection(ProtectionLevel.UNPROTECTED, now, say("No picture has been looked at yet."))
         self.status = Status(protection=unseen, picture_number=self._number)
         self._due = self._look_due = now
@@ -211,13 +217,12 @@ class Watch:
         """
         if self._job is None or self._stands_still:
             return
-        ours = self._job.order is not None and self._job.order.action == "pause"
-        resume_wanted = self._job.resume_wanted
+        ours = self._job.resume_wanted or (self._job.order is not None and self._job.order.action == "pause")
         self._believe(judge.paused)
-        self._job = replace(self._job, order=None, ours=ours, resume_wanted=False, counted_to=None)
+        self._job = replace(self._job, order=None, ours=ours, counted_to=None)
         self._happened(PrintEvent.PAUSED, self._monotonic())
-        if resume_wanted:
-            self._response.resume()
+        if self._job.resume_wanted:
+            self._go_on()
         elif ours and self._job.incident is not None:
             cuts = self._settings.cuts_power("pause")
             self._response.paused(self._job, self._telling(self._job).explained(), self._monotonic(), power_off=cuts)
@@ -228,17 +233,18 @@ class Watch:
             return
         if self._job.ours and not self._job.forgiven:
             self._response.tell(self._job, NoticeKind.INCIDENT_ENDED, say("The print goes on."), detail="resumed")
-        ours = self._job.ours
-        self._job = replace(self._job, ours=False)
+        answered = self._job.ours and self._job.forgiven
+        until = at + self._settings.patience().resume_grace if answered else self._job.forgiving_until
+        self._job = replace(self._job, ours=False, resume_wanted=False, forgiving_until=until)
         for view in self._views:
-            view.resumed(at, ours)
+            view.resumed(at)
         self._happened(PrintEvent.RESUMED, at)
         self._due = self._look_due = min(self._due, self._monotonic())
 
     def false_alarm(self) -> None:
         """Take the owner's word that what was seen is no failure: forgive it, and undo our pause, also one on its way.
 
-        What is forgiven is forgiven to the camera that saw it.
+        What is forgiven is forgiven to the camera that saw it, and to one that sees it a moment later.
         """
         if self._job is None:
             return
@@ -246,17 +252,30 @@ class Watch:
         views = blamed(self._views, self._job.camera)
         for view in views:
             view.forgive()
-        self._job = replace(self._response.withdrawn(self._job), resume_wanted=pending)
+        self._job = replace(self._response.withdrawn(self._job), resume_wanted=pending or self._job.ours)
         self._response.keep_power()
         self._happened(PrintEvent.FALSE_ALARM, self._monotonic(), views)
         self._logger.info("Called a false alarm.")
         if self._job.incident is not None:
             self._response.note(self._job.incident, "false_alarm")
             self._response.tell(self._job, NoticeKind.INCIDENT_ENDED, say("It was a false alarm."), detail="false_alarm")
-        self._job = replace(self._job, forgiven=True)
+        until = self._monotonic() + self._settings.patience().resume_grace
+        self._job = replace(self._job, forgiven=True, forgiving_until=until)
         self._remember(self._job)
-        if self._job.ours:
+        self._go_on()
+
+    def _go_on(self) -> None:
+        """Undo our pause where that is wanted, as soon as OctoPrint can: it resumes no print whose pause has not come through.
+
+        The pause is heard of before that, while the owner's script for it is still on its way to the printer.
+        """
+        if self._job is None or not (self._job.resume_wanted and self._stands_still):
+            return
+        if self._printer.state() == "PAUSED":
+            self._job = replace(self._job, resume_wanted=False)
             self._response.resume()
+        else:
+            self._due = min(self._due, self._monotonic() + RESUME_POLL_S)
 
     def mute(self, on: bool) -> None:
         """Watch this print without doing anything about it, or go back to acting."""
@@ -279,6 +298,8 @@ class Watch:
 
     def configure(self, settings: Settings) -> None:
         """Use other settings from the next frame on; the belief about a running print is kept."""
+        if settings.camera_keys() != self._settings.camera_keys():
+            self.pictures = {}  # by places that other cameras have now
         self._settings = settings
         self._close_parts()
         if not settings.power_off:
@@ -357,28 +378,43 @@ class Watch:
         self.status = replace(self.status, answers=self.status.answers + 1)
         if not view.memory.unfit:
             self._protect(detector.level, detector.why)
+        self._forgive_too(job, view, now)
         if view.memory.opinion is not None and view.memory.opinion.act:
             self._act(job, view)
+
+    def _forgive_too(self, job: Job, view: View, now: float) -> None:
+        """Forgive what another camera is alarmed by just after a false alarm: the owner has just looked at the same thing."""
+        if now >= job.forgiving_until or view.name == job.camera:
+            return
+        if view.memory.belief.idle:  # the printer heats for the resume, and nobody judges
+            self._job = replace(job, forgiving_until=now + view.patience.resume_grace)
+        elif view.is_alarmed:
+            view.forgive()
+            self._happened(PrintEvent.FALSE_ALARM, now, [view])
+            self._response.written("belief", partial(view.remember, job.file, now, self._wall()))
+            self._logger.info("%s: forgiven too, it was a false alarm a moment ago.", view.name)
 
     def _check_blind(self) -> None:
         """Say once that nobody sees the print, and once that somebody does again; of several cameras the same of each."""
         job = self._job
         if job is None:
             return
-        nobody_saw = nobody_sees(self._views)
         news = [view for view in self._views if view.check_blind(self._monotonic(), self._interval(view))]
         why = why_blind(self._views)
         if nobody_sees(self._views):
             self._protect(ProtectionLevel.UNPROTECTED, why)
-            if not nobody_saw:
+            if not self._told_blind:
+                self._told_blind = True
                 self._logger.warning("Nobody sees the print: %s", why)
                 self._response.tell(job, NoticeKind.BLIND, why)
             return
         if why:
             self._protect(self.status.protection.level, why)
-        if nobody_saw:
-            self._logger.info("The print is seen again.")
-            self._response.tell(job, NoticeKind.SEEING, joined((say("The print is watched again."), why)))
+        if self._told_blind:
+            if any(view.sees for view in self._views):
+                self._told_blind = False
+                self._logger.info("The print is seen again.")
+                self._response.tell(job, NoticeKind.SEEING, joined((say("The print is watched again."), why)))
         else:
             for view in news:
                 self._tell_sight(job, view)
@@ -396,7 +432,8 @@ class Watch:
         now = self._monotonic()
         for view in self._views:
             if self._job is not None and view.is_worrying(now):
-                view.worried(now)
+                for one in self._views:  # who looks at the print sees what any of them saw
+                    one.worried(now)
                 self._job = replace(self._job, forgiven=False)
                 why = view.explained()
                 said = say(

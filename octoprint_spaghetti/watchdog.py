@@ -7,7 +7,7 @@ import threading
 from collections.abc import Callable
 
 from octoprint_spaghetti.core.sentence import say
-from octoprint_spaghetti.core.words import Notice, NoticeKind, Status
+from octoprint_spaghetti.core.words import Notice, NoticeKind, Status, Verdict
 from octoprint_spaghetti.watcher import Watcher
 
 #: Small beside the minutes after which a thread is taken to stand still.
@@ -60,7 +60,8 @@ class Watchdog:
             self._notify(Notice(NoticeKind.BLIND, status.sentence))
         if self._told and not stalled:
             self._logger.warning("The watch moves again.")
-            self._notify(Notice(NoticeKind.SEEING, say("The watch moves again.")))
+            if status.verdict is not Verdict.BLIND:  # else it moves and sees nothing, and says itself when it does
+                self._notify(Notice(NoticeKind.SEEING, say("The watch moves again.")))
         self._told = stalled
 
     def _run(self) -> None:

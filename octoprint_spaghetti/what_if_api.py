@@ -11,6 +11,7 @@ from octoprint.access.permissions import Permissions
 
 from octoprint_spaghetti.answers import fresh
 from octoprint_spaghetti.core.errors import EvidenceError, SettingRefused
+from octoprint_spaghetti.core.sentence import say
 from octoprint_spaghetti.core.settings import Settings, check
 from octoprint_spaghetti.what_if import prints, what_if
 
@@ -39,11 +40,14 @@ class WhatIfApi(octoprint.plugin.BlueprintPlugin):
             sensitivity = check("sensitivity", flask.request.args.get("sensitivity", settings.sensitivity))
         except SettingRefused as error:
             flask.abort(400, description=str(error))
+        if not self._one_replay.acquire(blocking=False):  # OctoPrint has few threads for requests, and needs one for a pause
+            flask.abort(409, description=say("A print is being judged again already; try again in a moment."))
         try:
-            with self._one_replay:
-                return fresh(flask.jsonify(what_if(self._traces(), print_id, settings, sensitivity)))
+            return fresh(flask.jsonify(what_if(self._traces(), print_id, settings, sensitivity)))
         except EvidenceError as error:
             flask.abort(404, description=str(error))
+        finally:
+            self._one_replay.release()
 
     def _traces(self) -> Path:
         return Path(self.get_plugin_data_folder()) / "traces"

@@ -29,7 +29,7 @@ START_S = 15.0
 #: A look at the process takes this long: with nothing at all, Python would give up before it reads what there is.
 POLL_S = 0.05
 
-_PROGRAM = "octoprint_spaghetti.adapters.apprise_sender"
+_COMMAND = [sys.executable, "-m", "octoprint_spaghetti.adapters.apprise_sender"]
 _MISSING = say("Apprise is not installed; run: pip install apprise (in OctoPrint's environment).")
 _KILLED = say("It did not answer in time.")
 
@@ -59,7 +59,7 @@ class Round:
         """Start the process. ``only_check`` has it read the addresses and send nothing. Raises :class:`ChannelError`."""
         self.ended = False
         self._open = set(range(len(addresses)))  # channels of which nothing is known yet
-        self._folder = tempfile.TemporaryDirectory(prefix="spaghetti-")
+        self._folder: tempfile.TemporaryDirectory[str] | None = None  # with the picture, if one goes along
         self._monotonic = monotonic
         self._ends_at = monotonic() + seconds + START_S
         job = {
@@ -74,15 +74,16 @@ class Round:
         self._job: str | None = json.dumps(job)
         try:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", _PROGRAM],
+                _COMMAND,
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.DEVNULL,
-                text=True,
+                encoding="utf-8",
+                errors="replace",  # a service's library may print what it likes
                 cwd=Path(octoprint_spaghetti.__file__).parents[1],
             )
         except OSError as error:
-            self._folder.cleanup()
+            self._tidy()
             raise ChannelError(
                 say("The process that sends messages cannot be started (%(reason)s).", reason=error.strerror)
             ) from error
@@ -101,9 +102,11 @@ class Round:
             job, self._job = self._job, None
             output, _ = self._process.communicate(job, timeout=None if late else wait)
         except subprocess.TimeoutExpired as unfinished:
-            return self._news((unfinished.output or b"").decode())  # always bytes, and on Windows nothing until the end
+            return self._news(
+                (unfinished.output or b"").decode("utf-8", "replace")
+            )  # always bytes, and on Windows nothing until the end
         self.ended = True
-        self._folder.cleanup()
+        self._tidy()
         missing = _MISSING if self._process.returncode == NO_APPRISE else _KILLED
         return {**self._news(output), **dict.fromkeys(self._open, missing)}
 
@@ -113,14 +116,23 @@ class Round:
             self._process.kill()
             self._process.communicate()
         self.ended = True
-        self._folder.cleanup()
+        self._tidy()
 
     def _picture(self, jpeg: bytes | None) -> str:
+        """Return where the picture lies for the process; nowhere on a disk that is full, for the words go nevertheless."""
         if jpeg is None:
             return ""
-        file = Path(self._folder.name) / "print.jpg"
-        file.write_bytes(jpeg)
+        try:
+            self._folder = tempfile.TemporaryDirectory(prefix="spaghetti-")
+            file = Path(self._folder.name) / "print.jpg"
+            file.write_bytes(jpeg)
+        except OSError:
+            return ""
         return str(file)
+
+    def _tidy(self) -> None:
+        if self._folder is not None:
+            self._folder.cleanup()
 
     def _news(self, output: str) -> dict[int, str]:
         """Return what all output so far says of channels that are open, and close them."""

@@ -38,6 +38,7 @@ class PauseScripts:
         self._logger = logger or logging.getLogger(__name__)
         self._wishes = Wishes()
         self._undo = Plan()
+        self._left: Plan | None = None  # what was to be undone when a resume was last heard of
 
     def arm(self, wishes: Wishes) -> None:
         """Let the next pause, which was or is about to be ordered, do what is wished."""
@@ -51,6 +52,19 @@ class PauseScripts:
     def forget(self) -> None:
         """Know of no pause: a job has begun or ended."""
         self._wishes, self._undo = Wishes(), Plan()
+
+    def resumed(self) -> None:
+        """Note that a print goes on; the script for that is asked for at about the same time, or never."""
+        self._left = self._undo
+
+    def paused(self) -> None:
+        """Note that a print is paused, and undo nothing any more that is older than the resume before.
+
+        A printer that pauses and resumes by itself (``//action:paused``, ``resumed``) has OctoPrint run no script: what is left of
+        a pause long ago would then drive the nozzle down into what was printed since.
+        """
+        if self._undo is self._left:
+            self._undo = Plan()
 
     def lines(self, comm: Any, name: str) -> Lines | None:
         """Return what comes before and after the owner's lines of the script, or None; ``comm`` is OctoPrint's connection."""

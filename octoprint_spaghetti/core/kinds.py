@@ -7,7 +7,7 @@ import math
 import re
 from dataclasses import dataclass
 from typing import Any, Protocol
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from octoprint_spaghetti.core.errors import SettingRefused
 from octoprint_spaghetti.core.sentence import Sentence, joined, say
@@ -168,13 +168,29 @@ class Url(Text):
         try:
             parts = urlsplit(text)
             sound = parts.scheme in _CAMERA_SCHEMES and bool(parts.hostname) and parts.port != 0 and " " not in text
+            split = _splits_password(parts)
         except ValueError:
-            sound = False
+            sound, split = False, "@" in text
+        if text and split:
+            raise SettingRefused(
+                name, say("%(name)s: in a name or password write %%2F for /, %%3F for ?, %%23 for # and %%40 for @", name=name)
+            )
         if text and not sound:
             raise SettingRefused(
                 name, say("%(name)s must be an address such as http://192.0.2.9/snapshot.jpg or rtsp://192.0.2.9/live", name=name)
             )
         return text
+
+
+def _splits_password(parts: SplitResult) -> bool:
+    """Return whether an address looks like a password with a sign in it that ends the host.
+
+    Of ``http://admin:2024#secret@cam/`` the host would be ``admin:2024``: half of the password would be shown as the camera's name.
+    """
+    if "@" in parts.netloc:
+        return False
+    path = parts.path[1:].partition("/")[0] if ":" in parts.netloc else ""
+    return "@" in parts.fragment or (not parts.path and "@" in parts.query) or "@" in path[1:]
 
 
 @dataclass(frozen=True)

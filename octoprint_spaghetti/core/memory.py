@@ -66,7 +66,7 @@ def remarks(memory: Memory) -> tuple[str, ...]:
     if memory.short:
         said.append(
             say(
-                "This computer is short of memory (%(available).0f MB left): its own detector rests, a server goes on looking. "
+                "This computer is short of memory (%(available).0f MB left): its own detector rests, only a server goes on looking. "
                 "End other programs; if it stays so, restart OctoPrint after the print.",
                 available=memory.newest.available_mb or 0.0,
             )

@@ -211,8 +211,10 @@ def _end(desk: Desk, message: Message, now: float) -> Desk:
 def _end_of_print(desk: Desk, message: Message, now: float, wording: Wording) -> Desk:
     """Close whatever is open with one message, which is also the summary; without anything open, only if it is wanted.
 
-    An incident that only the quiet hours hold back is still told: nobody knows of it yet.
+    An incident that the quiet hours hold back is still told, and so is one that waits for its pause: the job ended before it,
+    by an error of the printer perhaps, and nobody knows of it yet.
     """
-    kept = tuple(one for one in desk.waiting if one.due_at <= now and not is_of_sight(one.message.topic))
-    closed = replace(desk, waiting=kept, told=())
-    return _hold(closed, message, now) if desk.told or wording.summaries else closed
+    kept = tuple(one for one in desk.waiting if not is_of_sight(one.message.topic))
+    cut_short = any(one.due_at > now for one in kept)
+    closed = replace(desk, waiting=tuple(replace(one, due_at=min(one.due_at, now)) for one in kept), told=())
+    return _hold(closed, message, now) if desk.told or cut_short or wording.summaries else closed

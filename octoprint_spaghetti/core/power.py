@@ -47,13 +47,17 @@ class PowerCut:
 
 def next_step(cut: PowerCut, state: str, connected: bool, hotends: Collection[Heater], off: bool | None, now: float) -> Step:
     """Return what is to be done; ``off`` is what the switch says of itself, None when it cannot tell."""
+    heated = any(heater.heats for heater in hotends)
     if cut.switched_at is not None:
-        return _after_switching(cut, cut.switched_at, off, now)
+        step = _after_switching(cut, cut.switched_at, off, now)
+        if step is Step.SWITCH_OFF and (heated or state in _WANTED):
+            return Step.WANTED if state in _WANTED else Step.HEATED  # it is on because somebody switched it on again
+        return step
     if state in _WANTED:
         return Step.WANTED
     if not connected:
         return Step.LOST
-    if now - cut.since >= SETTLING_S and any(heater.heats for heater in hotends):
+    if now - cut.since >= SETTLING_S and heated:
         return Step.HEATED
     if hotends and all(heater.actual is not None and heater.actual < COOL_C and not heater.heats for heater in hotends):
         return Step.SWITCH_OFF

@@ -13,9 +13,9 @@ _SHORTEST = 4
 _SHAPES = (
     re.compile(r"(?i)(\b(?:bearer|basic)\s+)[A-Za-z0-9._~+/=-]{6,}"),
     re.compile(
-        r"(?i)((?:x-api-key|api[_-]?key|apikey|token|password|passwd|secret|authorization)[\"']?\s*[:=]\s*[\"']?)[^\s\"',;}&]+"
+        r"(?i)((?:x-api-key|api[_-]?key|apikey|token|password|passwd|pwd|secret|authorization)[\"']?\s*[:=]\s*[\"']?)[^\s\"',;}&]+"
     ),
-    re.compile(r"(?i)(\b[a-z][a-z0-9+.-]*://)[^\s/@\"']+(?=@)"),
+    re.compile(r"(?i)(\b[a-z][a-z0-9+.-]*://)[^\s/\"']+(?=@)"),
 )
 
 

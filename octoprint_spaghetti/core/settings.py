@@ -263,6 +263,12 @@ class Settings:
 #: Settings that only ever go in: no browser, page, log or status gets them back, and an empty one means "keep the stored one".
 SECRETS = frozenset({"token", "channels", "mqtt_password"})
 
+#: What decides who gets a stored secret, and who may read it on the way.
+_WAYS = {
+    "token": ("servers", "tls", "certificate"),
+    "mqtt_password": ("mqtt_host", "mqtt_port", "mqtt_tls", "mqtt_certificate"),
+}
+
 _FIELDS = {field.name: field for field in dataclasses.fields(Settings)}
 
 
@@ -290,6 +296,19 @@ def accept(changes: Mapping[str, object]) -> tuple[dict[str, Any], tuple[Setting
         except SettingRefused as error:
             refused.append(error)
     return accepted, tuple(refused)
+
+
+def keep_ways(changes: Mapping[str, object], now: Settings) -> tuple[dict[str, object], tuple[SettingRefused, ...]]:
+    """Sort changes from a file into those to take over, and those that would send a stored secret elsewhere, or unencrypted.
+
+    People pass such files on: whoever wrote this one may not learn the token or the password of whoever takes it over.
+    """
+    guarded = {name for secret, names in _WAYS.items() if getattr(now, secret) for name in names}
+    detours = [name for name in changes if name in guarded and changes[name] != plain(name, getattr(now, name))]
+    sentence = say("it decides where your stored token or password goes; change it by hand if you trust this file")
+    return {name: value for name, value in changes.items() if name not in detours}, tuple(
+        SettingRefused(name, sentence) for name in detours
+    )
 
 
 def with_zone(settings: Settings, camera: str, corners: object) -> tuple[dict[str, Any], list[Any]]:

@@ -46,3 +46,35 @@ def test_a_setting_that_is_no_cameras_address_is_refused(value: str) -> None:
     with pytest.raises(SettingRefused, match="such as http://") as refusal:
         check("camera_url", value)
     assert "geheim" not in str(refusal.value)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "http://admin:2024#geheim@cam/x",
+        "http://admin:2024/geheim@cam/x",
+        "http://admin:2024?geheim@cam/",
+        "http://admin:a#b@cam/",
+    ],
+)
+@pytest.mark.parametrize("name", ["camera_url", "also_watched"])
+def test_a_password_that_would_be_taken_for_a_port_is_refused(name: str, value: str) -> None:
+    """Else its beginning would be the camera's name in every sentence; who typed it learns how to write it."""
+    with pytest.raises(SettingRefused, match="%23 for #") as refusal:
+        check(name, [value] if name == "also_watched" else value)
+    assert "geheim" not in str(refusal.value)
+    assert "2024" not in str(refusal.value)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "http://admin:2024%23geheim@cam/x",
+        "http://cam:8080/snap.jpg?mail=a@b",
+        "http://cam:8080/@admin/live",
+        "rtsp://cam/user=a@b",
+    ],
+)
+def test_an_at_sign_elsewhere_is_none_of_a_password(value: str) -> None:
+    """Paths and queries may hold one."""
+    assert check("camera_url", value) == value

@@ -118,6 +118,16 @@ def test_the_end_of_the_print_closes_what_is_open(office: Office) -> None:
     assert "99 %" in office.sent[1].body
 
 
+def test_a_failure_whose_print_ends_before_the_pause_is_told(office: Office) -> None:
+    """The printer hung up while its pause was waited for: no pause comes any more, and nobody knows of the failure yet."""
+    office.hear(FAILURE)
+    office.go(5.0)
+    office.hear(Notice(NoticeKind.INCIDENT_ENDED, "The print has ended.", "one", detail="print_ended"), PRINT_ENDED)
+    assert office.titles() == ["The print is failing", "Print ended"]
+    office.go(3600.0)
+    assert len(office.sent) == 2
+
+
 def test_a_good_print_ends_in_silence_unless_summaries_are_wanted(office: Office) -> None:
     """A message for each good print is noise, and some want it."""
     office.hear(PRINT_ENDED)

@@ -44,6 +44,15 @@ def test_when_the_power_may_go_off(state: str, hotends: tuple[Heater, ...], now:
 
 
 @pytest.mark.parametrize(
+    ("state", "hotend", "expected"), [("PRINTING", COOL, Step.WANTED), ("OPERATIONAL", Heater(40.0, 200.0), Step.HEATED)]
+)
+def test_power_that_somebody_switched_on_again_is_left_on(state: str, hotend: Heater, expected: Step) -> None:
+    """The switch says that it is on, and somebody heats or prints: that is no relay that sticks."""
+    cut = PowerCut(since=0.0, switched_at=100.0, attempts=1)
+    assert next_step(cut, state, True, (hotend,), False, 100.0 + SWITCHING_PATIENCE_S) is expected
+
+
+@pytest.mark.parametrize(
     ("attempts", "off", "waited", "expected"),
     [
         pytest.param(1, True, 0.0, Step.OFF, id="it is off"),

@@ -17,6 +17,8 @@ SECRET = "hunter2-hunter2"
         f"metadata authorization: Bearer {SECRET}",
         f"GET /snapshot?token={SECRET}&x=1",
         f"rtsp://admin:{SECRET}@192.0.2.7/stream",
+        f"rtsp://admin:p@{SECRET}@192.0.2.7/stream",
+        f"GET /snapshot.cgi?user=admin&pwd={SECRET}",
         f"mqtt_password: {SECRET}",
         f'{{"apikey": "{SECRET}"}}',
         f"X-Api-Key: {SECRET}",

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from octoprint_spaghetti.core.errors import SettingRefused
-from octoprint_spaghetti.core.settings import Settings, accept, check, describe
+from octoprint_spaghetti.core.settings import Settings, accept, check, describe, keep_ways
 
 NAMES = [field.name for field in dataclasses.fields(Settings)]
 
@@ -82,3 +82,23 @@ def test_whatever_is_stored_the_settings_are_valid(stored: dict[str, object]) ->
     settings, _ = Settings.read(stored)
     for name in NAMES:
         assert check(name, getattr(settings, name)) == getattr(settings, name)
+
+
+def test_a_file_of_somebody_else_does_not_learn_the_token() -> None:
+    """Another server, or no encryption, is not taken from a file while a token is stored that would go there; the rest is."""
+    mine = Settings(token="mine", tls=True)
+    theirs: dict[str, object] = {"servers": ["198.51.100.1:8001"], "tls": False, "mqtt_host": "broker.example", "interval": 7.0}
+
+    taken, detours = keep_ways(theirs, mine)
+
+    assert taken == {"mqtt_host": "broker.example", "interval": 7.0}
+    assert [problem.name for problem in detours] == ["servers", "tls"]
+
+
+def test_ones_own_file_is_taken_over_whole() -> None:
+    """What is as it was sends no secret elsewhere, and where none is stored there is none to send."""
+    mine = Settings(token="mine", mqtt_password="mine")
+    same = {name: Settings.defaults()[name] for name in ("servers", "tls", "certificate", "mqtt_host", "mqtt_port")}
+
+    assert keep_ways(same, mine) == (same, ())
+    assert keep_ways({"servers": ["192.0.2.1:8001"]}, Settings()) == ({"servers": ["192.0.2.1:8001"]}, ())

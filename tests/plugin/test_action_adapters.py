@@ -115,6 +115,35 @@ def test_a_new_job_knows_nothing_of_the_pause_of_the_last() -> None:
     assert ours.lines(StandInComm(), "afterPrintPaused") is None
 
 
+def test_a_printer_that_resumed_and_paused_by_itself_is_not_driven_to_an_old_height() -> None:
+    """OctoPrint asks for no script then, so the pause before it is still to be undone: layers lower than the print is now."""
+    ours = scripts(StandInPrinter())
+    ours.arm(Wishes(lift=1.0))
+    assert ours.lines(StandInComm(), "afterPrintPaused")
+    ours.resumed()
+    ours.paused()
+    ours.resumed()
+    assert ours.lines(StandInComm(), "beforePrintResumed") is None
+
+
+@pytest.mark.parametrize("late", [False, True])
+def test_a_resume_undoes_our_pause_whenever_its_events_arrive(late: bool) -> None:
+    """OctoPrint's events come on a thread of their own, before its scripts are asked for or after that."""
+    ours = scripts(StandInPrinter())
+    for _ in range(2):
+        ours.arm(Wishes(lift=1.0))
+        if not late:
+            ours.paused()
+        assert ours.lines(StandInComm(), "afterPrintPaused")
+        if late:
+            ours.paused()
+        if not late:
+            ours.resumed()
+        assert ours.lines(StandInComm(), "beforePrintResumed")
+        if late:
+            ours.resumed()
+
+
 def test_a_connection_that_recorded_no_position_moves_nothing() -> None:
     """The heaters are seen to all the same."""
     ours = scripts(StandInPrinter())

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import base64
+import errno
 import os
 import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from email import message_from_bytes
@@ -64,6 +66,33 @@ def test_a_webhook_gets_title_words_kind_and_picture(receiver: Receiver) -> None
     assert request.json["message"] == LETTER.body
     assert request.json["type"] == "warning"
     assert base64.b64decode(request.json["attachments"][0]["base64"]) == JPEG
+
+
+@pytest.mark.parametrize("refuses", ["mkdtemp", "write"])
+def test_on_a_full_disk_the_words_go_without_the_picture(
+    receiver: Receiver, monkeypatch: pytest.MonkeyPatch, refuses: str
+) -> None:
+    """Time-lapses fill the card, and that is no reason not to hear of a failing print."""
+
+    def full(*args: object, **kwargs: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    if refuses == "mkdtemp":
+        monkeypatch.setattr("tempfile.mkdtemp", full)
+    else:
+        monkeypatch.setattr(Path, "write_bytes", full)
+    assert send_now(receiver.address("hook"), LETTER) == ""
+    (request,) = receiver.requests
+    assert request.json["message"] == LETTER.body
+    assert not request.json["attachments"]
+
+
+def test_what_a_library_prints_in_no_known_letters_hides_no_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Bytes that are no text, in the middle and at the end of what the process says."""
+    program = r"import sys, time; out = sys.stdout.buffer; out.write(b'\xff\n'); out.flush(); time.sleep(0.5)"
+    program += r"; out.write(b'{\"channel\": 0, \"problem\": \"\"}\n\xff')"
+    monkeypatch.setattr("octoprint_spaghetti.adapters.apprise_channels._COMMAND", [sys.executable, "-c", program])
+    assert results(["ntfy://localhost/topic"]) == ("",)
 
 
 def test_ntfy_gets_the_picture_with_the_words_beside_it(receiver: Receiver) -> None:

@@ -6,13 +6,13 @@ import json
 import logging
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import pytest
 
 from octoprint_spaghetti.core.settings import Settings
 from octoprint_spaghetti.core.words import Notice, NoticeKind, Status
-from octoprint_spaghetti.notices import INBOX_SIZE, Notices
+from octoprint_spaghetti.notices import INBOX_SIZE, ChannelReport, Notices, Report
 from tests.plugin.test_watch import Bench
 from tests.receiver import Receiver
 
@@ -87,6 +87,16 @@ def test_an_incident_is_one_message_to_each_channel_and_one_at_its_end(office: O
         assert ended["attachments"] == []
     assert set(office.asked) == {"one"}
     eventually(lambda: all(channel.succeeded_at for channel in notices.report.channels), "the success in the report")
+
+
+def test_what_failed_last_time_is_no_answer_to_a_new_message() -> None:
+    """A fire drill after the network was away waits for what becomes of its own message."""
+    before = Report((ChannelReport("a", "ntfy://", 50.0, "No network.", 0, 2), ChannelReport("b", "ntfy://", 90.0)))
+    assert before.unanswered(before, 100.0) == before.channels
+    taken = Report((replace(before.channels[0], succeeded_at=101.0, problem="", failures=0), before.channels[1]))
+    assert taken.unanswered(before, 100.0) == before.channels[1:]
+    refused = Report((replace(before.channels[0], failures=3), replace(before.channels[1], succeeded_at=102.0)))
+    assert refused.unanswered(before, 100.0) == ()
 
 
 def test_while_a_channel_hangs_the_others_get_the_next_message(office: Office) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 import zipfile
 from io import BytesIO
 from pathlib import Path
@@ -87,6 +88,31 @@ def test_a_program_that_fails_costs_the_boxes_and_one_line(folder: IncidentFolde
     assert [pictures.telling(ONE) for _ in range(3)] == [grey(120)] * 3
     assert caplog.text.count("Pictures go out without boxes") == 1
     assert folder.made_files(ONE) == []
+
+
+def test_many_who_ask_for_a_picture_do_not_start_many_programs(folder: IncidentFolder, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One is drawn at a time, next to the print; who waits too long gets the plain picture."""
+    drawing = threading.Lock()
+    overlapped = []
+
+    def slow(program: str, picture: object) -> bytes:
+        overlapped.append(not drawing.acquire(blocking=False))
+        time.sleep(0.2)
+        drawing.release()
+        return b"boxed"
+
+    monkeypatch.setattr(ffmpeg, "boxed", slow)
+    monkeypatch.setattr(ffmpeg, "PICTURE_S", 0.5)
+    pictures = Pictures(folder, lambda: "ffmpeg")
+    made: list[bytes] = []
+    asking = [threading.Thread(target=lambda: made.append(pictures.drawn(grey(), ()))) for _ in range(6)]
+    for one in asking:
+        one.start()
+    for one in asking:
+        one.join(10.0)
+    assert not any(overlapped)
+    assert set(made) == {b"boxed", grey()}
+    assert pictures.drawn(grey(), ()) == b"boxed"
 
 
 def test_two_clips_are_not_made_at_once(folder: IncidentFolder, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,6 +11,7 @@ from octoprint_spaghetti.core.errors import CameraError, CameraTooSlow, CameraUn
 from octoprint_spaghetti.core.geometry import Box
 from octoprint_spaghetti.core.policies import PrintEvent
 from octoprint_spaghetti.core.settings import Settings
+from octoprint_spaghetti.core.toolhead import Tool
 from octoprint_spaghetti.core.words import Answer, Frame, Notice, NoticeKind, ProtectionLevel, Status, Verdict
 from octoprint_spaghetti.ports import Parts, Records
 from octoprint_spaghetti.testing import (
@@ -205,6 +206,28 @@ def test_what_is_forgiven_to_one_camera_is_not_forgiven_to_the_other(bench: Benc
     assert alarms == {"": False, "garage": True}
 
 
+@pytest.mark.parametrize("heats", [0.0, 180.0])
+def test_who_called_a_false_alarm_is_not_asked_again_by_the_other_camera(bench: Bench, heats: float) -> None:
+    """The front camera sees the same thing a moment later, also after a resume that heats first: it is forgiven there too."""
+    bench.garage.score = 0.95
+    bench.run(60.0)
+    bench.pause()
+    bench.run(600.0)
+    bench.watch.false_alarm()
+    bench.front.score = 0.95
+    bench.printer.at = Tool(busy="heating" if heats else "")
+    bench.resume()
+    bench.run(heats)
+    bench.printer.at = Tool()
+    bench.run(3600.0)
+    assert bench.printer.pauses == 1
+    assert bench.watch.status.verdict is Verdict.WATCHING
+    assert NoticeKind.SUSPICION not in bench.kinds()
+    bench.front.box = Box(0.7, 0.7, 0.9, 0.9)
+    bench.run(60.0)
+    assert bench.printer.pauses == 2
+
+
 def test_zones_belong_to_one_camera() -> None:
     """What lies in the garage camera's ignore zone is not held against the print; in the other picture it is."""
     zones = [[[0.2, 0.2], [0.6, 0.2], [0.6, 0.6], [0.2, 0.6]]]
@@ -375,6 +398,39 @@ def test_a_camera_that_joins_in_mid_print_sees_at_once(bench: Bench) -> None:
     bench.garage.score = 0.95
     bench.run(60.0)
     assert bench.printer.pauses == 1
+
+
+def test_a_suspicion_that_lasts_in_two_cameras_is_told_once(bench: Bench) -> None:
+    """Who looks at the print because of one of them sees what the other saw."""
+    bench.front.score = 0.45
+    bench.run(20.0)
+    bench.garage.score = 0.45
+    bench.run(600.0)
+    assert bench.kinds() == [NoticeKind.SUSPICION]
+
+
+def test_no_picture_of_a_camera_that_is_no_longer_chosen_is_shown(bench: Bench) -> None:
+    """Another camera, or none, stands in its place now."""
+    assert set(bench.watch.pictures) == {1, 2}
+    bench.watch.configure(replace(SETTINGS, also_watched=()))
+    bench.run(30.0)
+    assert set(bench.watch.pictures) == {1}
+
+
+def test_who_takes_the_only_camera_away_that_sees_is_told_that_nobody_does(bench: Bench) -> None:
+    """And once a camera is added that sees, that somebody does again: not before it has seen anything."""
+    bench.front.trouble = CameraUnreachable("Its cable is out.")
+    bench.run(60.0)
+    bench.watch.configure(replace(SETTINGS, also_watched=()))
+    bench.run(30.0)
+    assert bench.kinds() == [NoticeKind.CAMERA_LOST, NoticeKind.BLIND]
+    bench.garage.trouble = CameraUnreachable("It is dark.")
+    bench.watch.configure(SETTINGS)
+    bench.run(30.0)
+    assert bench.kinds()[2:] == []
+    bench.garage.trouble = None
+    bench.run(60.0)
+    assert bench.kinds()[2:] == [NoticeKind.SEEING]
 
 
 def test_all_cameras_are_let_go_at_the_end(bench: Bench) -> None:

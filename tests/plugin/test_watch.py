@@ -162,6 +162,66 @@ def test_a_false_alarm_undoes_a_pause_that_is_still_on_its_way(bench: Bench) -> 
     assert bench.kinds() == [NoticeKind.FAILURE, NoticeKind.INCIDENT_ENDED]
 
 
+@pytest.mark.parametrize("heard", ["before the click", "after it"])
+def test_a_false_alarm_waits_until_octoprint_can_resume(bench: Bench, heard: str) -> None:
+    """A pause is heard of while its script still runs, and until that is through OctoPrint resumes nothing, and says nothing."""
+    bench.print()
+    bench.run(60.0)
+    bench.detector.score = 0.95
+    bench.run(50.0)
+    bench.printer.printer_state = "PAUSING"
+    if heard == "before the click":
+        bench.watch.paused()
+    bench.watch.false_alarm()
+    bench.watch.paused()
+    bench.run(30.0)
+    assert bench.printer.resumes == 0
+    bench.printer.printer_state = "PAUSED"
+    bench.run(2.0)
+    assert bench.printer.resumes == 1
+    bench.run(60.0)
+    assert bench.printer.resumes == 1
+
+
+def test_a_pause_of_the_owners_after_a_false_alarm_stays(bench: Bench) -> None:
+    """What was to be undone is undone once; whatever stops the print later is not."""
+    test_a_false_alarm_waits_until_octoprint_can_resume(bench, "after it")
+    bench.printer.printer_state = "PRINTING"
+    bench.run(10.0)
+    bench.printer.printer_state = "PAUSED"
+    bench.run(60.0)
+    assert bench.printer.resumes == 1
+
+
+def test_who_pauses_by_hand_because_we_could_not_is_not_paused_again_after_the_resume(bench: Bench) -> None:
+    """The order was given up, the owner stopped the print, looked and went on: the cooldown counts from there."""
+    bench.print()
+    bench.run(60.0)
+    bench.detector.score = 0.95
+    bench.run(50.0 + (ATTEMPTS + 1) * PATIENCE_S)
+    assert bench.kinds()[-1] is NoticeKind.PAUSE_FAILED
+    bench.printer.printer_state = "PAUSED"
+    bench.watch.paused()
+    bench.run(1800.0)
+    bench.printer.printer_state = "PRINTING"
+    bench.watch.resumed(bench.clock())
+    bench.run(850.0)
+    assert bench.printer.pauses == ATTEMPTS
+    bench.run(100.0)
+    assert bench.printer.pauses > ATTEMPTS
+
+
+def test_a_print_that_goes_on_is_not_suspect_for_minutes_at_once(bench: Bench) -> None:
+    """The pause does not count: a message a second after the resume tells nobody anything new."""
+    test_a_failing_print_is_paused_once_with_its_evidence(bench)
+    bench.run(600.0)
+    bench.printer.printer_state = "PRINTING"
+    bench.watch.resumed(bench.clock())
+    bench.run(50.0)
+    assert bench.watch.status.verdict is Verdict.SUSPECT
+    assert NoticeKind.SUSPICION not in bench.kinds()
+
+
 def test_a_false_alarm_leaves_a_pause_of_somebody_else_alone(bench: Bench) -> None:
     """Forgiving a place does not set a print going that its owner paused, now or later."""
     bench.print()

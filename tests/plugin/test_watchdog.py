@@ -30,10 +30,21 @@ def test_standing_still_is_shown_as_long_as_it_lasts_and_told_once(caplog: pytes
     with caplog.at_level(logging.WARNING):
         for still in (False, True, True, False, False):
             watcher.is_stalled = still
+            watcher.status = Still().status if still else Status()
             watchdog.look()
     assert [status.verdict for status in shown] == [Verdict.BLIND, Verdict.BLIND]
     assert [notice.kind for notice in told] == [NoticeKind.BLIND, NoticeKind.SEEING]
     assert "camera.py, line 7" in caplog.text
+
+
+def test_a_watch_that_moves_again_and_is_blind_is_not_said_to_see() -> None:
+    """What held it up, a camera or a server, is gone still: that somebody sees the print is told by the watch when it is true."""
+    watcher, told = Still(), list[Notice]()
+    watchdog = Watchdog(watcher, publish=lambda status: None, notify=told.append)  # type: ignore[arg-type]
+    for still in (True, False, False):
+        watcher.is_stalled = still
+        watchdog.look()
+    assert [notice.kind for notice in told] == [NoticeKind.BLIND]
 
 
 def test_it_ends_when_it_is_stopped() -> None:

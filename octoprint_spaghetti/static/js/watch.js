@@ -236,7 +236,8 @@ $(function () {
         self.tell = function (message) {
             const notice = NOTICES[message.kind];
             if (!notice) return;
-            const topic = TOPICS[message.kind];
+            const about = TOPICS[message.kind];
+            const topic = about === "camera" ? about + " " + message.camera : about; // that one is back says nothing of another
             if (self.popups[topic]) self.popups[topic].remove();
             self.popups[topic] = new PNotify(Object.assign({}, notice, {text: _.escape(message.sentence), buttons: {sticker: false}}));
         };
