@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from octoprint_spaghetti.core.pause_script import Counting, Heater, Machine, Plan, Position, Wishes, plan
@@ -58,13 +59,13 @@ class PauseScripts:
         self._left = self._undo
 
     def paused(self) -> None:
-        """Note that a print is paused, and undo nothing any more that is older than the resume before.
+        """Note that a print is paused, and undo no move any more that is older than the resume before.
 
         A printer that pauses and resumes by itself (``//action:paused``, ``resumed``) has OctoPrint run no script: what is left of
-        a pause long ago would then drive the nozzle down into what was printed since.
+        a pause long ago would then drive the nozzle down into what was printed since. Its heaters are still to be heated.
         """
         if self._undo is self._left:
-            self._undo = Plan()
+            self._undo = replace(self._undo, resume_last=())
 
     def lines(self, comm: Any, name: str) -> Lines | None:
         """Return what comes before and after the owner's lines of the script, or None; ``comm`` is OctoPrint's connection."""

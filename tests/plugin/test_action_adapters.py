@@ -116,14 +116,14 @@ def test_a_new_job_knows_nothing_of_the_pause_of_the_last() -> None:
 
 
 def test_a_printer_that_resumed_and_paused_by_itself_is_not_driven_to_an_old_height() -> None:
-    """OctoPrint asks for no script then, so the pause before it is still to be undone: layers lower than the print is now."""
+    """OctoPrint asks for no script then, so the pause before it is still to be undone: layers lower, but as cold as it left it."""
     ours = scripts(StandInPrinter())
-    ours.arm(Wishes(lift=1.0))
+    ours.arm(Wishes(hotends_off=True, lift=1.0))
     assert ours.lines(StandInComm(), "afterPrintPaused")
     ours.resumed()
     ours.paused()
     ours.resumed()
-    assert ours.lines(StandInComm(), "beforePrintResumed") is None
+    assert ours.lines(StandInComm(), "beforePrintResumed") == (["M104 S210", "M109 S210"], [])
 
 
 @pytest.mark.parametrize("late", [False, True])
