@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import mmap
 import os
 import random
 import subprocess
@@ -58,8 +59,9 @@ def leave_a_file_open(held: ExitStack) -> None:
 
 
 def keep_frames(held: ExitStack) -> None:
-    frames = [os.urandom(100_000) for _ in range(30)]
-    held.callback(frames.clear)
+    frames = mmap.mmap(-1, 3_000_000)  # pages of its own: Python's heap may still have room for as much
+    frames.write(os.urandom(len(frames)))
+    held.callback(frames.close)
 
 
 def leave_a_zombie(held: ExitStack) -> None:
