@@ -18,7 +18,7 @@ from octoprint_spaghetti import __version__
 from octoprint_spaghetti.adapters.incident_state import read_state
 from octoprint_spaghetti.adapters.incidents import STATE_FILE
 from octoprint_spaghetti.adapters.trace_reader import recorded
-from octoprint_spaghetti.adapters.traces import SUFFIX
+from octoprint_spaghetti.adapters.traces import newest_first
 from octoprint_spaghetti.core.checkup import Facts, Finding, examine
 from octoprint_spaghetti.core.errors import EvidenceError
 from octoprint_spaghetti.core.recording import Lost, Seen
@@ -144,7 +144,7 @@ def _incident_states(data_folder: Path) -> list[Path]:
 
 
 def _traces(data_folder: Path) -> list[Path]:
-    return sorted((data_folder / "traces").glob(f"*{SUFFIX}"), reverse=True)
+    return newest_first(data_folder / "traces")
 
 
 def _newest_incident(data_folder: Path) -> dict[str, Any] | None:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from octoprint_spaghetti.adapters.trace_reader import Trace, open_trace
-from octoprint_spaghetti.adapters.traces import SUFFIX
+from octoprint_spaghetti.adapters.traces import newest_first
 from octoprint_spaghetti.core.errors import EvidenceError
 from octoprint_spaghetti.core.history import History, Point
 from octoprint_spaghetti.core.patience import Patience
@@ -21,8 +21,8 @@ from octoprint_spaghetti.what_if import judged_again
 
 #: Between two traces of one print lies a restart, which takes no longer than this, in seconds; as for the belief about it.
 _GRACE_S = 300.0
-#: A file's time and the clock may differ by so much, in seconds.
-_CLOCKS_S = 2.0
+#: A file's time and the clock may differ by so much, in seconds; so may two readings of one clock.
+_CLOCKS_S, _CLOCK_S = 2.0, 0.25
 #: Traces that are looked at, the newest: of a print that was restarted many times, before several cameras.
 _MOST_TRACES = 40
 
@@ -38,9 +38,10 @@ class Part:
 class Earlier:
     """What a print left behind in its earlier traces, those of its first camera; :meth:`history` may be called by any thread."""
 
-    def __init__(self, folder: Path) -> None:
-        """Find the traces of the print whose trace has just begun, the newest in ``folder``."""
-        chain = _chain([trace for trace in map(_opened, _newest(folder)) if trace is not None and not trace.camera])
+    def __init__(self, folder: Path, watched_s: float) -> None:
+        """Find the traces of the print whose trace has just begun, the newest in ``folder``; it is watched for ``watched_s`` by now."""
+        traces = [trace for trace in map(_opened, newest_first(folder)[:_MOST_TRACES]) if trace is not None]
+        chain = _chain(traces, watched_s)
         first = chain[-1].started_at if chain else 0.0
         self._parts = [Part(trace, trace.started_at - first) for trace in reversed(chain[1:])]
         self._one_reader = threading.Lock()
@@ -56,12 +57,17 @@ class Earlier:
             return self._history
 
 
-def _chain(newest_first: Sequence[Trace]) -> list[Trace]:
-    """Return the traces of the newest one's print: of one name, and each begun shortly after the last line of the one before."""
-    chain = list(newest_first[:1])
-    for trace in newest_first[1:]:
+def _chain(traces: Sequence[Trace], watched_s: float) -> list[Trace]:
+    """Return the traces of the newest one's print, newest first.
+
+    They have one name, each began shortly after the last line of the one before, and none began before the print did: the same file may
+    have been printed twice in a row.
+    """
+    chain = list(traces[:1])
+    for trace in traces[1:]:
         later = chain[-1]
-        if trace.print_name != later.print_name or not _follows(later, trace):
+        began_before = trace.started_at < chain[0].started_at - watched_s - _CLOCK_S
+        if began_before or trace.print_name != later.print_name or not _follows(later, trace):
             break
         chain.append(trace)
     return chain
@@ -96,10 +102,6 @@ def _rows(parts: Sequence[Part]) -> Iterator[Row]:
                     yield replace(row, at=row.at + part.offset)
         except OSError:
             continue  # pruned meanwhile
-
-
-def _newest(folder: Path) -> list[Path]:
-    return sorted(folder.glob(f"*{SUFFIX}"), reverse=True)[:_MOST_TRACES]
 
 
 def _opened(file: Path) -> Trace | None:

@@ -97,6 +97,11 @@ class Watch:
         return self.pictures.get(self.status.camera)
 
     @property
+    def watched_s(self) -> float:
+        """Return for how many seconds the job is watched, those before a restart among them; 0 when there is none."""
+        return 0.0 if self._job is None else self._monotonic() - self._views[0].memory.belief.started_at
+
+    @property
     def due_at(self) -> float:
         """Return the monotonic second at which :meth:`tick` wants to be called next."""
         return self._due

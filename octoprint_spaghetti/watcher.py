@@ -77,6 +77,11 @@ class Watcher:
         """Return the last frame of each camera, by its place from 1."""
         return self._watch.pictures
 
+    @property
+    def watched_s(self) -> float:
+        """Return for how many seconds the print that runs is watched, those before a restart among them; 0 when none is."""
+        return self._watch.watched_s
+
     def start(self) -> None:
         """Begin to follow the printer."""
         self._stepped_at = self._monotonic()

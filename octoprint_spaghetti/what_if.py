@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from octoprint_spaghetti.adapters.trace_reader import Trace, open_trace, recorded
-from octoprint_spaghetti.adapters.traces import SUFFIX
+from octoprint_spaghetti.adapters.traces import SUFFIX, newest_first
 from octoprint_spaghetti.core.errors import EvidenceError
 from octoprint_spaghetti.core.history import MOST_LAYERS, MOST_POINTS, MOST_STRETCHES, Stretch
 from octoprint_spaghetti.core.patience import Patience
@@ -27,10 +27,11 @@ _ALARMED = frozenset({Verdict.SUSPECT, Verdict.FAILING})
 def prints(folder: Path) -> list[dict[str, Any]]:
     """Return the prints of which there is a trace, newest first: ``id``, ``print``, ``started_at`` (Unix time) and ``bytes``.
 
-    Of a print that several cameras saw each has a trace; ``camera`` names all but the first one.
+    Of a print that several cameras saw each has a trace, the first camera's first; ``camera`` names all but that one.
     """
-    files = sorted(folder.glob(f"*{SUFFIX}"), reverse=True)[:MOST_PRINTS]
-    return [_described(trace) for trace in map(_opened, files) if trace is not None]
+    files = newest_first(folder)[:MOST_PRINTS]
+    described = [_described(trace) for trace in map(_opened, files) if trace is not None]
+    return sorted(described, key=lambda one: (-one["started_at"], one["camera"]))
 
 
 def what_if(folder: Path, print_id: str, settings: Settings, sensitivity: float) -> dict[str, Any]:

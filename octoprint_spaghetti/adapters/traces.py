@@ -143,7 +143,7 @@ class TraceFolder:
         ) from error
 
     def _prune(self) -> None:
-        for old in sorted(self._folder.glob(f"*{SUFFIX}"), reverse=True)[self.kept :]:
+        for old in newest_first(self._folder)[self.kept :]:
             old.unlink()
 
 
@@ -240,6 +240,16 @@ class _Thumbnails:
         if len(thumbnail) != len(self._last):
             return True
         return sum(map(abs, map(sub, thumbnail, self._last))) >= _THUMBNAIL_STEP * len(thumbnail)
+
+
+def newest_first(folder: Path) -> list[Path]:
+    """Return the traces of ``folder``, the one that began last first; of two that began in one second the higher number is newer."""
+    return sorted(folder.glob(f"*{SUFFIX}"), key=_begun, reverse=True)
+
+
+def _begun(file: Path) -> tuple[str, int]:
+    second, _, number = file.name.removesuffix(SUFFIX).partition("-")
+    return second, int(number) if number.isdecimal() else 1
 
 
 def head(print_name: str, wall: float, camera: str = "") -> dict[str, Any]:
