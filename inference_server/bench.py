@@ -85,6 +85,11 @@ def convolutions(model: onnx.ModelProto) -> Counter[Conv]:
     """Return the convolutions of a network for one picture, and how often each occurs."""
     inferred = shape_inference.infer_shapes(_for_one_picture(model)).graph
     weights = {tensor.name: tensor.dims for tensor in inferred.initializer}
+    weights |= {
+        node.output[0]: weights[node.input[0]]
+        for node in inferred.node
+        if node.op_type in ("Cast", "DequantizeLinear") and node.input[0] in weights
+    }
     shapes = {value.name: [dim.dim_value for dim in value.type.tensor_type.shape.dim] for value in inferred.value_info}
     found: Counter[Conv] = Counter()
     for node in inferred.node:

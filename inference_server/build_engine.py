@@ -10,7 +10,7 @@ import click
 
 from inference_server.engine import EngineFailed, build_engine, engine_path, find_trtexec, tensorrt_version
 from inference_server.gpu import visible_gpus
-from inference_server.model_files import DamagedModel, default_model
+from inference_server.model_files import DEFAULT_SIZE, SIZES, DamagedModel, Size, default_model
 from inference_server.triton import TritonBinary, TritonMissing, find_triton
 from inference_server.triton_binary import triton_in
 from inference_server.work_folder import default_work
@@ -48,6 +48,7 @@ def proven_engine(model: Path, gpus: Sequence[str], triton: TritonBinary, work: 
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     help="An .onnx file; default: the shipped one.",
 )
+@click.option("--size", type=click.Choice(SIZES), default=DEFAULT_SIZE, show_default=True, help="Of the shipped detectors.")
 @click.option("--work", type=click.Path(file_okay=False, path_type=Path), help="Folder that keeps engines; default: in ~/.cache.")
 @click.option(
     "--triton",
@@ -56,14 +57,14 @@ def proven_engine(model: Path, gpus: Sequence[str], triton: TritonBinary, work: 
     help="Folder of a Triton laid out as in NVIDIA's container; default: that one.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
-def command(model: Path | None, work: Path | None, triton_folder: Path | None, as_json: bool) -> None:
+def command(model: Path | None, size: Size, work: Path | None, triton_folder: Path | None, as_json: bool) -> None:
     """Build the TensorRT engine of this machine's GPU, and prove that it answers as the model does.
 
     `serve` does the same when it starts; here nobody waits for it.
     """
     from inference_server.engine_proof import note_of
 
-    chosen = model or default_model()
+    chosen = model or default_model(size=size)
     try:
         triton = triton_in(triton_folder) if triton_folder else find_triton()
         engine = proven_engine(chosen, visible_gpus(), triton, work or default_work())

@@ -8,10 +8,15 @@ from __future__ import annotations
 import hashlib
 import re
 from pathlib import Path
+from typing import Literal
 
 MODELS = Path(__file__).parent / "models"
 #: Largest file that is shipped, in bytes: a wheel and a Pi's card have to carry it.
 MAX_BYTES = 8 * 1024 * 1024
+#: ``base`` sees more, ``nano`` costs less than half: for one CPU that looks at the prints of hundreds.
+Size = Literal["base", "nano"]
+SIZES: tuple[Size, ...] = ("base", "nano")
+DEFAULT_SIZE: Size = "base"
 _NAME = re.compile(r"spaghetti-(?P<size>[a-z]+)-(?P<pixels>\d+)-v(?P<version>\d+)\.onnx")
 
 
@@ -19,12 +24,12 @@ class DamagedModel(RuntimeError):
     """A model file is missing or its bytes are not those that were published."""
 
 
-def default_model(folder: Path = MODELS) -> Path:
-    """Return the newest shipped ``nano`` detector; raises :class:`DamagedModel` when there is none."""
+def default_model(folder: Path = MODELS, size: Size = DEFAULT_SIZE) -> Path:
+    """Return the newest shipped detector of a size; raises :class:`DamagedModel` when there is none."""
     named = [(_NAME.fullmatch(path.name), path) for path in folder.glob("*.onnx")]
-    found = [(int(match["version"]), path) for match, path in named if match and match["size"] == "nano"]
+    found = [(int(match["version"]), path) for match, path in named if match and match["size"] == size]
     if not found:
-        raise DamagedModel(f"there is no detector in {folder}; install the package again")
+        raise DamagedModel(f"there is no detector of the size {size} in {folder}; install the package again")
     return max(found)[1]
 
 

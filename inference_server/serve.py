@@ -18,7 +18,7 @@ from inference_server.contract import DETECTOR, ENSEMBLE
 from inference_server.engine import EngineFailed
 from inference_server.gpu import visible_gpus
 from inference_server.listening import HostNotHere, KeyUnusable, check_host, is_loopback, read_key
-from inference_server.model_files import DamagedModel, default_model, verify
+from inference_server.model_files import DEFAULT_SIZE, SIZES, DamagedModel, Size, default_model, verify
 from inference_server.precision import Asked as AskedPrecision
 from inference_server.precision import Chosen, NoChoice, byte_instructions, for_cpu
 from inference_server.repository import Profile, RepositoryError, assemble, usable_cores
@@ -99,9 +99,15 @@ def choose(asked: Asked, require_gpu: bool, gpus: Sequence[str], triton: TritonB
 
 
 def detector_file(
-    given: Path | None, asked: AskedPrecision, profile: Profile, gpus: Sequence[str], triton: TritonBinary, work: Path
+    given: Path | None,
+    asked: AskedPrecision,
+    profile: Profile,
+    gpus: Sequence[str],
+    triton: TritonBinary,
+    work: Path,
+    size: Size = DEFAULT_SIZE,
 ) -> Chosen:
-    """Return the file to serve: what was given, else the shipped detector as it suits this machine.
+    """Return the file to serve: what was given, else the shipped detector of ``size`` as it suits this machine.
 
     On the CPU that is the int8 copy where the processor gains by it; for TensorRT the engine, built and proven when it is new.
     Raises :class:`DamagedModel`, :class:`EngineFailed`, or :class:`NoChoice` when a precision was asked for where there is only one.
@@ -112,10 +118,10 @@ def detector_file(
             + ("together with --model." if given is not None else f"with the profile {profile}.")
         )
     if profile == "cpu" and given is None:
-        chosen = for_cpu(asked, byte_instructions())
+        chosen = for_cpu(asked, byte_instructions(), default_model(size=size))
         verify(chosen.path)
         return chosen
-    model = given or default_model()
+    model = given or default_model(size=size)
     if given is None:
         verify(model)
     if profile != "tensorrt" or model.suffix == ".plan":
@@ -226,6 +232,13 @@ def _announce(serving: Serving, as_json: bool) -> None:
     help="An .onnx or .plan file; default: the shipped one.",
 )
 @click.option(
+    "--size",
+    type=click.Choice(SIZES),
+    default=DEFAULT_SIZE,
+    show_default=True,
+    help="Of the shipped detectors: base sees more, nano costs less than half.",
+)
+@click.option(
     "--precision",
     type=click.Choice(["auto", "fp32", "int8"]),
     default="auto",
@@ -258,6 +271,7 @@ def command(
     profile: Asked,
     require_gpu: bool,
     model: Path | None,
+    size: Size,
     precision: AskedPrecision,
     work: Path | None,
     triton_folder: Path | None,
@@ -279,7 +293,7 @@ def command(
             choice = choose(profile, require_gpu, gpus, triton)
             if not is_loopback(host):
                 click.echo(_exposed(host, key), err=True)
-            detector = detector_file(model, precision, choice.profile, gpus, triton, folder)
+            detector = detector_file(model, precision, choice.profile, gpus, triton, folder, size)
             port = port or free_port(host)
             place = folder / f"port-{port}"
             server = TritonServer(

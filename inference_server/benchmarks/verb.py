@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 
 from inference_server.cli import VerbMissing
-from inference_server.model_files import DamagedModel
+from inference_server.model_files import DEFAULT_SIZE, SIZES, DamagedModel, Size, default_model
 from inference_server.precision import byte_instructions, for_cpu
 from inference_server.triton import TritonFailed, TritonMissing
 
@@ -27,6 +27,7 @@ _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 @click.option(
     "--model", type=_FILE, help="The detector; default: the shipped one, for servers in the precision that serve would choose."
 )
+@click.option("--size", type=click.Choice(SIZES), default=DEFAULT_SIZE, show_default=True, help="Of the shipped detectors.")
 @click.option("--int8", type=_FILE, help="A quantised detector to measure beside it (detector alone).")
 @click.option("--seconds", type=click.FloatRange(0.5, 3600.0), help="Time for all measurements together, without --fleet.")
 @click.option("--json", "as_json", is_flag=True, help="Print the JSON document alone.")
@@ -39,6 +40,7 @@ def command(
     minutes: float,
     no_gateway: bool,
     model: Path | None,
+    size: Size,
     int8: Path | None,
     seconds: float | None,
     as_json: bool,
@@ -50,7 +52,7 @@ def command(
     if sum((served, against is not None, fleet is not None)) > 1:
         raise click.UsageError("--served, --against and --fleet are three benchmarks: run them one after the other.")
     try:
-        chosen = model or for_cpu("auto", byte_instructions()).path
+        chosen = model or for_cpu("auto", byte_instructions(), default_model(size=size)).path
         if served:
             from inference_server.benchmarks.served import run as run_served
 
@@ -64,7 +66,7 @@ def command(
 
             run_fleet(chosen, fleet, minutes * 60.0, gateway=not no_gateway, as_json=as_json)
         else:
-            _detector(context, model, int8, seconds or DETECTOR_S, as_json)
+            _detector(context, model or default_model(size=size), int8, seconds or DETECTOR_S, as_json)
     except ModuleNotFoundError as error:
         if (error.name or "").startswith("inference_server"):
             raise
@@ -73,7 +75,7 @@ def command(
         raise click.ClickException(str(error)) from error
 
 
-def _detector(context: click.Context, model: Path | None, int8: Path | None, seconds: float, as_json: bool) -> None:
+def _detector(context: click.Context, model: Path, int8: Path | None, seconds: float, as_json: bool) -> None:
     from inference_server import bench
 
     shown = io.StringIO()

@@ -1,19 +1,25 @@
-"""What sees first: four backbones that answer with features at strides 8, 16 and 32.
+"""What sees first: backbones that answer with features at strides 8, 16 and 32.
 
 - ``shuffle``: ShuffleNetV2 x0.5 (Ma et al. 2018), 0.14 GMAC at 416, which can start from openly licensed weights;
 - ``repvgg``: plain 3x3 + ReLU with training-time side branches (Ding et al. 2021), fastest in int8, starts from nothing;
 - ``twin``: ``shuffle``, which knows things, beside a short plain tower, which sees strands: the other one has 24 channels
   and a max-pool before it looks twice;
-- ``broad``: ``twin`` with a wider and deeper tower.
+- ``lite0``: EfficientNet-Lite 0 (Liu and Tan 2020), which can start from openly licensed ImageNet weights that know far more than
+  ``shuffle``'s (75 % top-1); inverted residuals with ReLU6 and without squeeze-and-excitation.
 """
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.nn.utils.fusion import fuse_conv_bn_eval
+
+#: What the published EfficientNet-Lite weights expect of a picture in 0 to 1: (255 x - 127) / 128.
+LITE_MEAN, LITE_SCALE = 127 / 255, 255 / 128
 
 
 class RepConv(nn.Module):
@@ -55,6 +61,15 @@ def _folded(weight: Tensor, bn: nn.BatchNorm2d) -> tuple[Tensor, Tensor]:
     assert bn.running_var is not None and bn.running_mean is not None
     scale = bn.weight / torch.sqrt(bn.running_var + bn.eps)
     return weight * scale[:, None, None, None], bn.bias - bn.running_mean * scale
+
+
+def fold_normalisation(module: nn.Module) -> None:
+    """Fold each normalisation of ``module`` that directly follows a convolution into it, in place; answers stay the same in eval mode."""
+    children = list(module.named_children())
+    for (first, conv), (second, bn) in itertools.pairwise(children):
+        if isinstance(conv, nn.Conv2d) and isinstance(bn, nn.BatchNorm2d):
+            setattr(module, first, fuse_conv_bn_eval(conv, bn))
+            setattr(module, second, nn.Identity())
 
 
 class RepVgg(nn.Module):
@@ -154,12 +169,90 @@ class Twin(ShuffleNet):
         return torch.cat((c3, t3), 1), torch.cat((c4, self.texture16(t3)), 1), c5
 
 
-class Broad(Twin):
-    """The same with a tower of two to three times the channels and one more convolution at each stride, for a GPU."""
+class InvertedResidual(nn.Module):
+    """Widen, look with one filter a channel, narrow (Sandler et al. 2018); the parameter names are those of the published weights."""
 
-    channels = (48 + 160, 96 + 256, 192)
-    tower8 = (96, 160, 160, 160)
-    tower16 = (256, 256, 256)
+    def __init__(self, c_in: int, c_out: int, kernel: int, stride: int, expand: int) -> None:
+        super().__init__()
+        inner = c_in * expand
+        self._expand_conv: nn.Module
+        self._bn0: nn.Module
+        self._expand_conv, self._bn0 = _conv_bn_lite(c_in, inner, 1) if expand > 1 else (nn.Identity(), nn.Identity())
+        self._widens = expand > 1
+        self._depthwise_conv, self._bn1 = _conv_bn_lite(inner, inner, kernel, stride, groups=inner)
+        self._project_conv, self._bn2 = _conv_bn_lite(inner, c_out, 1)
+        self._kept = stride == 1 and c_in == c_out
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, c_in, H, W) -> (B, c_out, H / stride, W / stride)."""
+        y = F.relu6(self._bn0(self._expand_conv(x))) if self._widens else x
+        y = F.relu6(self._bn1(_conv_same(self._depthwise_conv, y)))
+        y = self._bn2(self._project_conv(y))
+        return x + y if self._kept else y
+
+
+def _conv_bn_lite(c_in: int, c_out: int, kernel: int, stride: int = 1, groups: int = 1) -> tuple[nn.Conv2d, nn.BatchNorm2d]:
+    padding = kernel // 2 if stride == 1 else 0
+    return nn.Conv2d(c_in, c_out, kernel, stride, padding, groups=groups, bias=False), nn.BatchNorm2d(c_out, eps=1e-3)
+
+
+def pads_of_same(kernel: int) -> tuple[int, int]:
+    """Return how many pixels TensorFlow's SAME adds before and after an even side that a ``kernel`` of odd size halves."""
+    return (kernel - 2) // 2, (kernel - 1) // 2
+
+
+def _conv_same(conv: nn.Conv2d, x: Tensor) -> Tensor:
+    """Convolve; where that halves the picture, pad one pixel less before than after, as the published weights expect."""
+    if conv.stride[0] == 1:
+        return conv(x)
+    before, after = pads_of_same(conv.kernel_size[0])
+    return conv(F.pad(x, (before, after, before, after)))
+
+
+class Lite(nn.Module):
+    """EfficientNet-Lite 0 without its classifier; returns the features at strides 8, 16 and 32."""
+
+    channels = (40, 112, 128)
+    #: Of each stage: blocks, channels out, kernel, stride of its first block, widening.
+    stages: tuple[tuple[int, int, int, int, int], ...] = (
+        (1, 16, 3, 1, 1),
+        (2, 24, 3, 2, 6),
+        (2, 40, 5, 2, 6),
+        (3, 80, 3, 2, 6),
+        (3, 112, 5, 1, 6),
+        (4, 192, 5, 2, 6),
+        (1, 320, 3, 1, 6),
+    )
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._conv_stem, self._bn0 = _conv_bn_lite(3, 32, 3, 2)
+        blocks: list[nn.Module] = []
+        c_in, ends = 32, []
+        for repeats, c_out, kernel, stride, expand in self.stages:
+            for index in range(repeats):
+                blocks.append(InvertedResidual(c_in, c_out, kernel, stride if index == 0 else 1, expand))
+                c_in = c_out
+            ends.append(len(blocks))
+        self._blocks = nn.ModuleList(blocks)
+        self._ends = (ends[2], ends[4])
+        self.narrow = nn.Sequential(*_conv_bn(c_in, self.channels[2], 1), nn.ReLU(inplace=True))
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """(B, 3, S, S) -> features of S/8, S/16 and S/32 cells a side."""
+        y = F.relu6(self._bn0(_conv_same(self._conv_stem, (x - LITE_MEAN) * LITE_SCALE)))
+        seen = []
+        for index, block in enumerate(self._blocks):
+            if index in self._ends:
+                seen.append(y)
+            y = block(y)
+        return seen[0], seen[1], self.narrow(y)
+
+    def freeze(self, blocks: int) -> None:
+        """Keep the stem and the first ``blocks`` blocks as they are, statistics too: edges look the same in every picture."""
+        for module in (self._conv_stem, self._bn0, *self._blocks[:blocks]):
+            module.requires_grad_(False)
+            module.train(False)
 
 
 def _tower(c_in: int, channels: tuple[int, ...], halvings: int) -> nn.Sequential:
@@ -173,4 +266,9 @@ def _stage(c_in: int, c_out: int, units: int) -> nn.Sequential:
     return nn.Sequential(ShuffleUnit(c_in, c_out, 2), *(ShuffleUnit(c_out, c_out, 1) for _ in range(units - 1)))
 
 
-BACKBONES: Mapping[str, type[RepVgg] | type[ShuffleNet]] = {"repvgg": RepVgg, "shuffle": ShuffleNet, "twin": Twin, "broad": Broad}
+BACKBONES: Mapping[str, type[RepVgg | ShuffleNet | Lite]] = {
+    "repvgg": RepVgg,
+    "shuffle": ShuffleNet,
+    "twin": Twin,
+    "lite0": Lite,
+}

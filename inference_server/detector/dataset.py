@@ -28,6 +28,7 @@ from inference_server.detector.scene import (
     with_pasted_tangle,
     with_rendered_tangle,
 )
+from inference_server.detector.textures import draw_texture
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -38,6 +39,8 @@ if TYPE_CHECKING:
 
 #: How far the frame's pseudo-label is trusted against one that a person gave.
 PSEUDO_TRUST = 0.6
+#: Share of added tangles that lie on a drawn texture: such a picture must not be good by itself.
+NO_PRINTER_BEHIND = 0.06
 #: Mean difference in grey levels from the 9 x 9 pixels around from which a tangle's strands are plain to see.
 CLEAR_DETAIL = 5.0
 
@@ -54,6 +57,7 @@ class Mix:
     normal: float = 0.24
     defect: float = 0.10  # stringing and other defects
     crop: float = 0.06  # a part of a failed scene that shows no tangle
+    texture: float = 0.03  # no printer in view at all
     pseudo: float = 0.0  # unlabelled pictures that an earlier network took for failed
     pseudo_good: float = 0.0  # and for good
 
@@ -138,7 +142,7 @@ class Scenes(Dataset["Sample"]):
         }
         sources = {"pasted": "donor", "rendered": "normal", "crop": "boxed"}
         kinds, shares = recipe.mix.shares()
-        able = np.array([bool(self._buckets[sources.get(kind, kind)].rows) for kind in kinds])
+        able = np.array([kind == "texture" or bool(self._buckets[sources.get(kind, kind)].rows) for kind in kinds])
         self._kinds, self._sums = kinds, np.cumsum(shares * able / (shares * able).sum())
 
     def __len__(self) -> int:
@@ -213,6 +217,9 @@ class Scenes(Dataset["Sample"]):
                     return self._distracted(rng, seen), Lesson(0.0, 0.7)
         return self._normal(rng)
 
+    def _texture(self, rng: np.random.Generator) -> tuple[Scene, Lesson]:
+        return self._distracted(rng, plain(draw_texture(rng, self.recipe.size))), Lesson(0.0, 1.0)
+
     def _pseudo(self, rng: np.random.Generator) -> tuple[Scene, Lesson]:
         row = self._buckets["pseudo"].draw(rng)
         guess = self.pseudo[row.id]
@@ -236,6 +243,8 @@ class Scenes(Dataset["Sample"]):
         return annotated(image, row.boxes * to_px, tangles(row) * to_px, row.source in PARTIAL_BOX_SOURCES or row.source == "fd1")
 
     def _background(self, rng: np.random.Generator) -> Scene:
+        if rng.random() < NO_PRINTER_BEHIND:
+            return plain(draw_texture(rng, self.recipe.size))
         bucket = self._buckets[self._background_kind(rng)]
         scene = self._view(rng, plain(self.pictures[bucket.draw(rng)]), replace(self.recipe.view, zoom=(0.8, 1.6)))
         return self._distracted(rng, scene)

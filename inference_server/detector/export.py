@@ -1,6 +1,6 @@
 """Write the network as one ONNX file that keeps the tensor contract, and prove that it answers as torch does.
 
-``spaghetti-server export --checkpoint RUN/best.pt --out spaghetti-nano-416-v2.onnx``
+``spaghetti-server export --checkpoint RUN/best.pt --out spaghetti-nano-416-v3.onnx``
 """
 
 from __future__ import annotations
@@ -30,9 +30,10 @@ from inference_server.contract import (
     WINDOW,
 )
 from inference_server.detector import options
+from inference_server.detector.backbones import pads_of_same
 from inference_server.detector.geometry import Boxes
 from inference_server.detector.metrics import Scores
-from inference_server.detector.model import Calibration, Detector, Served, count_macs
+from inference_server.detector.model import Calibration, Detector, Ensemble, Network, Served, count_macs
 from inference_server.model_files import MAX_BYTES
 
 #: TensorRT 8.6 and ONNX Runtime 1.14, the oldest that are served, read this operator set.
@@ -40,6 +41,10 @@ OPSET = 17
 OUTPUTS = (BOXES, CONFIDENCES, CLASSES, FRAME_SCORE, HEATMAP)
 #: Largest difference between torch and ONNX Runtime in fractions and probabilities; fp32 sums in another order differ by less.
 TOLERANCE = 1e-3
+#: Weights with fewer numbers stay as they are: a node for each would cost more than it saves.
+LEAST_HALVED = 256
+#: From so many numbers on a weight gets 8 bits: the largest of each member, without which an ensemble is a file of more than 8 MB.
+LEAST_IN_BYTES = 300_000
 #: The heatmap is rounded to 1/255, so a tie may fall to the other side.
 HEATMAP_TOLERANCE = 1
 
@@ -48,12 +53,18 @@ class ExportFailed(RuntimeError):
     """The file that was written does not do what the network does."""
 
 
-def load(checkpoint: Path) -> tuple[Detector, Calibration, dict[str, Any]]:
+def load(checkpoint: Path) -> tuple[Network, Calibration, dict[str, Any]]:
     """Read a checkpoint; returns the network in eval mode, its calibration and the facts kept beside it."""
     saved = torch.load(checkpoint, map_location="cpu", weights_only=True)
+    members = [_detector(one) for one in saved.get("members", [saved])]
+    network = Ensemble(members) if "members" in saved else members[0]
+    return network.eval(), Calibration(*saved.get("calibration", Calibration())), saved
+
+
+def _detector(saved: Mapping[str, Any]) -> Detector:
     detector = Detector(saved["config"]["backbone"], saved["config"]["width"])
     detector.load_state_dict(saved["weights"])
-    return detector.eval(), Calibration(*saved.get("calibration", Calibration())), saved
+    return detector
 
 
 def served_size(saved: Mapping[str, Any]) -> int:
@@ -61,18 +72,21 @@ def served_size(saved: Mapping[str, Any]) -> int:
     return int(saved["config"].get("served", INPUT_SIZE))
 
 
-def export(detector: Detector, calibration: Calibration, facts: Mapping[str, str], path: Path, size: int = INPUT_SIZE) -> None:
-    """Write ``detector`` (in eval mode; it is fused in place) to ``path`` with its sha256 beside it, whole or not at all.
+def export(detector: Network, calibration: Calibration, facts: Mapping[str, str], path: Path, size: int = INPUT_SIZE) -> None:
+    """Write ``detector`` (in eval mode; it is fused and rounded in place) to ``path`` with its sha256 beside it, whole or not at all.
+
+    Weights lie in the file with 16 or 8 bits and are widened when it is loaded: a
+    third of the bytes for a Pi's card, and the same 32-bit arithmetic.
 
     ``facts`` go into the file's metadata beside name, classes, size and calibration.
     Raises :class:`ExportFailed` when ONNX Runtime answers otherwise than torch or the file is too large.
     """
-    served = Served(detector.fuse(), calibration, size).eval()
+    served = Served(rounded(detector.fuse()), calibration, size).eval()
     with tempfile.TemporaryDirectory(dir=path.parent) as folder:
         draft = Path(folder) / path.name
-        _write_graph(served, draft, size)
-        _describe(draft, {**_own_facts(path, calibration, size, detector), **facts})
-        prove(served, draft, size)
+        _write_graph(served, draft)
+        _describe(packed(absorbed(onnx.load(str(draft)))), draft, {**_own_facts(path, served), **facts})
+        prove(served, draft)
         if draft.stat().st_size > MAX_BYTES:
             raise ExportFailed(f"{path.name} has {draft.stat().st_size:,} bytes; at most {MAX_BYTES:,} are shipped")
         digest = hashlib.sha256(draft.read_bytes()).hexdigest()
@@ -82,9 +96,85 @@ def export(detector: Detector, calibration: Calibration, facts: Mapping[str, str
         note.replace(path.with_suffix(".onnx.sha256"))
 
 
-def prove(served: Served, path: Path, size: int, seed: int = 0) -> None:
+def rounded(detector: Network) -> Network:
+    """Round the weights of convolutions and linear layers in place to those that 16 bits can hold.
+
+    The largest get 8 bits and a scale for each channel: a hundredth of what the int8 file rounds, whose activations are bytes too.
+    """
+    with torch.no_grad():
+        for parameter in detector.parameters():
+            if parameter.ndim > 1 and parameter.numel() >= LEAST_IN_BYTES:
+                scale = parameter.flatten(1).abs().amax(1).clamp(min=1e-8).div(127).view(-1, *[1] * (parameter.ndim - 1))
+                parameter.copy_((parameter / scale).round() * scale)
+            elif parameter.ndim > 1:
+                parameter.copy_(parameter.half().float())
+    return detector
+
+
+def absorbed(model: onnx.ModelProto) -> onnx.ModelProto:
+    """Let each convolution do the padding in front of it, in place, and drop what computed that padding; returns ``model``.
+
+    torch writes constant paddings as a dozen nodes each, through which shapes cannot be inferred.
+    """
+    graph = model.graph
+    pads = {node.output[0]: node for node in graph.node if node.op_type == "Pad"}
+    for node in graph.node:
+        if node.op_type == "Conv" and (pad := pads.get(node.input[0])) is not None:
+            attributes = {attribute.name: attribute for attribute in node.attribute}
+            before, after = pads_of_same(attributes["kernel_shape"].ints[0])
+            attributes["pads"].ints[:] = [before, before, after, after]
+            node.input[0] = pad.input[0]
+    used = {output.name for output in graph.output}
+    for node in reversed(list(graph.node)):
+        if used.isdisjoint(node.output):
+            graph.node.remove(node)
+        else:
+            used.update(node.input)
+    return model
+
+
+def packed(model: onnx.ModelProto) -> onnx.ModelProto:
+    """Store each large float32 weight in as few bits as :func:`rounded` left it, and widen it in the graph; in place, and returned.
+
+    ONNX Runtime and TensorRT fold the Cast of 16 bits when they load the file; a DequantizeLinear costs a pass over its weight.
+    """
+    graph = model.graph
+    for tensor in list(graph.initializer):
+        values, name = onnx.numpy_helper.to_array(tensor), tensor.name
+        if values.dtype != np.float32 or values.ndim < 2 or values.size < LEAST_HALVED:
+            continue
+        stored = f"{name}.packed"
+        if values.size >= LEAST_IN_BYTES:
+            scale = np.abs(values).reshape(len(values), -1).max(1).clip(1e-8) / np.float32(127)
+            graph.initializer.append(onnx.numpy_helper.from_array(scale, f"{name}.scale"))
+            whole = np.round(values / scale.reshape(-1, *[1] * (values.ndim - 1))).astype(np.int8)
+            widened = onnx.helper.make_node("DequantizeLinear", [stored, f"{name}.scale"], [name], f"{name}.widened", axis=0)
+        else:
+            whole = values.astype(np.float16)
+            widened = onnx.helper.make_node("Cast", [stored], [name], f"{name}.widened", to=onnx.TensorProto.FLOAT)
+        tensor.CopyFrom(onnx.numpy_helper.from_array(whole, stored))
+        graph.node.insert(0, widened)
+    return model
+
+
+def unpacked(model: onnx.ModelProto) -> onnx.ModelProto:
+    """Undo :func:`packed`: widen each stored weight to float32 again; in place, and returned."""
+    graph = model.graph
+    stored = {tensor.name: tensor for tensor in graph.initializer}
+    for node in [node for node in graph.node if node.name.endswith(".widened")]:
+        values = onnx.numpy_helper.to_array(stored[node.input[0]]).astype(np.float32)
+        if node.op_type == "DequantizeLinear":
+            scale = onnx.numpy_helper.to_array(stored[node.input[1]])
+            values = values * scale.reshape(-1, *[1] * (values.ndim - 1))
+            graph.initializer.remove(stored[node.input[1]])
+        stored[node.input[0]].CopyFrom(onnx.numpy_helper.from_array(values, node.output[0]))
+        graph.node.remove(node)
+    return model
+
+
+def prove(served: Served, path: Path, seed: int = 0) -> None:
     """Compare the file with the network on seeded noise and on a window; raises :class:`ExportFailed`."""
-    generator = torch.Generator().manual_seed(seed)
+    generator, size = torch.Generator().manual_seed(seed), served.size
     coarse = torch.rand(3, 3, size // 16, size // 16, generator=generator)
     image = (torch.nn.functional.interpolate(coarse, size=(size, size), mode="bilinear") * 255).to(torch.uint8)
     window = torch.tensor([[0.0, 0.0, 1.0, 1.0], [0.25, 0.5, 0.5, 0.75], [0.0, 0.0, 0.5, 1.0]])
@@ -113,7 +203,8 @@ def _farthest(wanted: Boxes, wanted_confidences: Scores, given: Boxes, given_con
     return float(apart.min(1).max(initial=0.0))
 
 
-def _write_graph(served: Served, path: Path, size: int) -> None:
+def _write_graph(served: Served, path: Path) -> None:
+    size = served.size
     sample = (torch.zeros(2, 3, size, size, dtype=torch.uint8), torch.tensor([[0.0, 0.0, 1.0, 1.0]] * 2))
     names = [IMAGE, WINDOW, *OUTPUTS]
     torch.onnx.export(
@@ -128,21 +219,20 @@ def _write_graph(served: Served, path: Path, size: int) -> None:
     )
 
 
-def _describe(path: Path, facts: Mapping[str, str]) -> None:
-    model = onnx.load(str(path))
+def _describe(model: onnx.ModelProto, path: Path, facts: Mapping[str, str]) -> None:
     onnx.helper.set_model_props(model, dict(facts))
     onnx.checker.check_model(model, full_check=True)
     onnx.save(model, str(path))
 
 
-def _own_facts(path: Path, calibration: Calibration, size: int, detector: Detector) -> dict[str, str]:
+def _own_facts(path: Path, served: Served) -> dict[str, str]:
     return {
         "name": path.stem,
         "version": path.stem.rpartition("-v")[2],
         "class_names": json.dumps(CLASS_NAMES),
-        "input_size": str(size),
-        "calibration": json.dumps(calibration._asdict()),
-        "gmac": f"{count_macs(detector, size) / 1e9:.3f}",
+        "input_size": str(served.size),
+        "calibration": json.dumps(served.calibration._asdict()),
+        "gmac": f"{count_macs(served.detector, served.size) / 1e9:.3f}",
         "licence": "AGPL-3.0-or-later",
     }
 

@@ -7,7 +7,7 @@ peaks are picked by max-pooling, duplicates dropped by a 20 x 20 overlap matrix.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -16,7 +16,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from inference_server.contract import INPUT_SIZE, TOP_K
-from inference_server.detector.backbones import BACKBONES, RepConv
+from inference_server.detector.backbones import BACKBONES, RepConv, fold_normalisation
 
 #: Pixels of input per cell of the box head and of the mask head.
 BOX_STRIDE, MASK_STRIDE = 8, 16
@@ -68,8 +68,8 @@ class Size:
     most_gmac: float  # multiply-accumulates a picture may cost, in billions
 
 
-#: ``nano`` is for CPU servers and the Pi; ``base`` for a GPU, where resolution and channels cost little.
-SIZES: Mapping[str, Size] = {"nano": Size("twin", 64, INPUT_SIZE, 1.0), "base": Size("broad", 128, 640, 10.0)}
+#: ``nano`` costs least; ``base`` sees most, and is shipped as an ensemble of both.
+SIZES: Mapping[str, Size] = {"nano": Size("twin", 64, INPUT_SIZE, 1.0), "base": Size("lite0", 64, INPUT_SIZE, 10.0)}
 
 
 class Detector(nn.Module):
@@ -118,10 +118,40 @@ class Detector(nn.Module):
 
     def fuse(self) -> Detector:
         """Fold every training-time branch into its convolution, in place; answers stay the same. Call in eval mode."""
-        for module in self.modules():
+        for module in list(self.modules()):
             if isinstance(module, RepConv) and module.fused is None:
                 module.fuse()
+            else:
+                fold_normalisation(module)
         return self
+
+
+class Ensemble(nn.Module):
+    """Detectors that were trained apart and answer together: the mean of their logits, cell by cell.
+
+    What only one of them takes for a tangle loses, also where each has its own mistake in another place; so it is more than the mean of
+    their verdicts.
+    """
+
+    def __init__(self, members: Sequence[Detector]) -> None:
+        """Join ``members``, which look at pictures of one size."""
+        super().__init__()
+        self.members = nn.ModuleList(members)
+
+    def forward(self, x: Tensor) -> Raw:
+        """Look at ``x`` (B, 3, S, S), RGB, 0 to 1; S is a multiple of 32."""
+        answers = [member(x) for member in self.members]
+        return Raw(*(torch.stack(parts).mean(0) for parts in zip(*answers)))
+
+    def fuse(self) -> Ensemble:
+        """Fold each member's training-time branches, in place; answers stay the same. Call in eval mode."""
+        for member in self.members:
+            member.fuse()
+        return self
+
+
+#: What can be calibrated, exported and measured.
+Network = Detector | Ensemble
 
 
 def _doubled(x: Tensor) -> Tensor:
@@ -133,18 +163,24 @@ def _logit(p: float) -> float:
 
 
 def load_backbone(detector: Detector, state: Mapping[str, Tensor]) -> None:
-    """Start the ``shuffle`` backbone from published weights that were trained on BGR / 255.
+    """Start a backbone from published weights: ShuffleNetV2's that were trained on BGR / 255, or EfficientNet-Lite's on RGB.
 
-    ``state`` is a state dict with the names of ShuffleNetV2, with or without the prefix ``backbone.``.
+    ``state`` is a state dict with the names of ShuffleNetV2, with or without the prefix ``backbone.``, or those of EfficientNet-Lite.
     """
     names = {key.removeprefix("backbone."): value for key, value in state.items()}
     own = detector.backbone.state_dict()
     weights = {key: names[key] for key in own if key in names}
-    missing = [key for key in own if key not in names and not key.endswith("num_batches_tracked") and "texture" not in key]
+    missing = [key for key in own if key not in names and not key.endswith("num_batches_tracked") and not is_new(key)]
     if missing:
         raise ValueError(f"these weights are not of this backbone: {len(missing)} tensors are missing, such as {missing[0]!r}")
-    weights["first_conv.0.weight"] = weights["first_conv.0.weight"].flip(1)  # BGR -> RGB
+    if "first_conv.0.weight" in weights:
+        weights["first_conv.0.weight"] = weights["first_conv.0.weight"].flip(1)  # BGR -> RGB
     detector.backbone.load_state_dict(weights, strict=False)
+
+
+def is_new(name: str) -> bool:
+    """Return whether a backbone's parameter is one that no published weights have."""
+    return "texture" in name or "narrow" in name
 
 
 def grow(detector: Detector, state: Mapping[str, Tensor]) -> None:
@@ -183,7 +219,7 @@ class Calibration(NamedTuple):
 class Served(nn.Module):
     """The fused network with everything around it that a caller should not have to know: the graph that is exported."""
 
-    def __init__(self, detector: Detector, calibration: Calibration, size: int) -> None:
+    def __init__(self, detector: Network, calibration: Calibration, size: int) -> None:
         """Wrap ``detector`` for pictures of ``size`` x ``size`` pixels."""
         super().__init__()
         self.detector = detector
@@ -237,7 +273,7 @@ def _in_picture(boxes: Tensor, window: Tensor, confidences: Tensor) -> Tensor:
     return mapped * (confidences > 0.0).to(mapped.dtype)[..., None]
 
 
-def count_macs(detector: Detector, size: int) -> int:
+def count_macs(detector: Network, size: int) -> int:
     """Count the multiply-accumulates of one picture of ``size`` x ``size`` pixels in convolutions and linear layers."""
     total = 0
 

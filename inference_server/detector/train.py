@@ -25,12 +25,12 @@ from tqdm import tqdm
 
 from inference_server.contract import INPUT_SIZE
 from inference_server.detector import options
-from inference_server.detector.backbones import BACKBONES
+from inference_server.detector.backbones import BACKBONES, Lite
 from inference_server.detector.dataset import Mix, PseudoLabel, Recipe, Scenes
 from inference_server.detector.labels import NOISY_SOURCES, Row, data_hash, read
 from inference_server.detector.losses import loss
 from inference_server.detector.metrics import auroc, recall_above, threshold_at
-from inference_server.detector.model import SIZES, Detector, evidence, grow, load_backbone
+from inference_server.detector.model import SIZES, Detector, Network, evidence, grow, is_new, load_backbone
 from inference_server.pixels import prepare
 
 
@@ -50,6 +50,7 @@ class Config:
     batch: int = 32
     rate: float = 1.5e-3
     backbone_rate: float = 0.5  # of `rate`: weights that come from elsewhere move less
+    frozen: int = 0  # blocks of a `lite` backbone, from the stem on, that do not move at all
     decay: float = 0.03
     warm_up: int = 150
     clip: float = 5.0
@@ -108,7 +109,7 @@ class Check:
 
 
 @torch.no_grad()
-def frame_evidence(detector: Detector, rows: list[Row], size: int, batch: int = 16) -> np.ndarray[Any, np.dtype[np.float64]]:
+def frame_evidence(detector: Network, rows: list[Row], size: int, batch: int = 16) -> np.ndarray[Any, np.dtype[np.float64]]:
     """Return (n,) the evidence of each row's frame, in log-odds, decoded as it is when served."""
     logits = []
     for start in range(0, len(rows), batch):
@@ -156,7 +157,9 @@ def optimizer(detector: Detector, config: Config) -> torch.optim.AdamW:
     """Make AdamW; biases and normalisation do not decay, the backbone moves slower."""
     groups: dict[tuple[bool, bool], list[nn.Parameter]] = {}
     for name, parameter in detector.named_parameters():
-        given = config.backbone != "repvgg" and name.startswith("backbone.") and "texture" not in name
+        if not parameter.requires_grad:
+            continue
+        given = config.backbone != "repvgg" and name.startswith("backbone.") and not is_new(name)
         groups.setdefault((given, parameter.ndim > 1), []).append(parameter)
     return torch.optim.AdamW(
         [
@@ -187,6 +190,7 @@ def train(data: Path, run: Path, config: Config, init: Path | None = None, pseud
     if init is not None:
         start_from(detector, init)
     detector = detector.to(memory_format=torch.channels_last)
+    freeze(detector, config.frozen)
     averaged = Averaged(detector, config.average)
     adam = optimizer(detector, config)
     step, spent, best = 0, 0.0, None
@@ -206,7 +210,7 @@ def train(data: Path, run: Path, config: Config, init: Path | None = None, pseud
         for group in adam.param_groups:
             group["lr"] = config.rate * group["share"] * learning_rate(step, seconds, config)
         x = batch["image"].float().div_(255).to(memory_format=torch.channels_last)  # (B, 3, S, S)
-        detector.train()
+        freeze(detector.train(), config.frozen)
         with torch.autocast("cpu", torch.bfloat16, enabled=config.bf16):
             raw = detector(x)
         parts = loss(raw, batch)
@@ -242,6 +246,14 @@ def train(data: Path, run: Path, config: Config, init: Path | None = None, pseud
             break
     assert best is not None, "a run has at least one step"
     return best
+
+
+def freeze(detector: Detector, blocks: int) -> None:
+    """Freeze the first ``blocks`` blocks of a ``lite`` backbone; 0 freezes nothing, not even the stem."""
+    if blocks and not isinstance(detector.backbone, Lite):
+        raise click.UsageError("--frozen is for the lite backbones.")
+    if blocks and isinstance(detector.backbone, Lite):
+        detector.backbone.freeze(blocks)
 
 
 def start_from(detector: Detector, path: Path) -> None:
@@ -307,6 +319,8 @@ def draw_curves(run: Path) -> None:
 @click.option("--minutes", default=0.0, help="Let time drive the schedule and end the run; --steps is then a bound.")
 @click.option("--batch", default=32, show_default=True, help="Pictures per step.")
 @click.option("--rate", default=1.5e-3, show_default=True, help="Largest learning rate.")
+@click.option("--backbone-rate", default=0.5, show_default=True, help="Share of it for weights that came with --init.")
+@click.option("--frozen", default=0, show_default=True, help="First blocks of a lite backbone that stay as they came.")
 @click.option("--warm-up", default=150, show_default=True, help="Steps in which the learning rate rises.")
 @click.option("--average", default=0.998, show_default=True, help="Decay per step of the averaged weights; less for a short run.")
 @click.option("--seed", default=0, show_default=True)

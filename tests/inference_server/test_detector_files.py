@@ -6,19 +6,21 @@ import shutil
 
 import pytest
 
-from inference_server.model_files import DamagedModel, default_model, int8_of, verify
+from inference_server.model_files import SIZES, DamagedModel, default_model, int8_of, verify
 
 
-def test_the_shipped_model_is_whole():
-    """The newest nano detector in the package matches the checksum beside it."""
-    verify(default_model())
+@pytest.mark.parametrize("size", SIZES)
+def test_the_shipped_model_is_whole(size):
+    """The newest detector of each size in the package matches the checksum beside it."""
+    verify(default_model(size=size))
 
 
 def test_the_newest_version_is_taken_by_number(tmp_path):
-    """Version 10 is newer than version 9; other sizes and files are not looked at."""
+    """Version 10 is newer than version 9; other sizes and files are not looked at, and base is the default."""
     for name in ("spaghetti-nano-416-v9.onnx", "spaghetti-nano-416-v10.onnx", "spaghetti-base-416-v11.onnx", "notes.onnx"):
         (tmp_path / name).touch()
-    assert default_model(tmp_path).name == "spaghetti-nano-416-v10.onnx"
+    assert default_model(tmp_path, "nano").name == "spaghetti-nano-416-v10.onnx"
+    assert default_model(tmp_path).name == "spaghetti-base-416-v11.onnx"
 
 
 def test_the_int8_file_is_found_beside_its_own(tmp_path):
@@ -34,7 +36,7 @@ def test_an_int8_file_is_never_taken_by_itself(tmp_path):
     """It is faster on some processors alone, so whoever wants it names it."""
     for name in ("spaghetti-nano-416-v9.onnx", "spaghetti-nano-416-v9-int8.onnx", "spaghetti-nano-416-v10-int8.onnx"):
         (tmp_path / name).touch()
-    assert default_model(tmp_path).name == "spaghetti-nano-416-v9.onnx"
+    assert default_model(tmp_path, "nano").name == "spaghetti-nano-416-v9.onnx"
 
 
 def test_an_empty_folder_is_named(tmp_path):
@@ -72,14 +74,15 @@ def test_what_is_no_model_is_refused_in_words(tmp_path):
 
 
 @pytest.mark.parametrize("seed", [1, 2, 3])
-def test_the_shipped_model_tells_a_rendered_failure_from_a_rendered_print(seed):
+@pytest.mark.parametrize("size", SIZES)
+def test_the_shipped_model_tells_a_rendered_failure_from_a_rendered_print(size, seed):
     """On pictures that it never saw, the score rises above one half only when loose filament lies there, and a box shows where."""
     pytest.importorskip("onnxruntime")
     from inference_server.onnx_detector import OnnxDetector
     from inference_server.pixels import prepare
     from inference_server.scene import Scene
 
-    detector, scene = OnnxDetector(default_model()), Scene(seed, frames=60, failure_at=20)
+    detector, scene = OnnxDetector(default_model(size=size)), Scene(seed, frames=60, failure_at=20)
     good, failed = (detector.look(prepare(scene.jpeg(frame))) for frame in (15, 55))
     assert good.frame_score < 0.5 < failed.frame_score
     left, top, right, bottom = scene.tangle_box(55)

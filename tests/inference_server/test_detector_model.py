@@ -9,17 +9,18 @@ import numpy as np
 import pytest
 
 torch = pytest.importorskip("torch")
-pytest.importorskip("onnx")
+onnx = pytest.importorskip("onnx")
 
 from inference_server.contract import HEATMAP_SIZE, INPUT_SIZE, TOP_K  # noqa: E402 - only where torch is
-from inference_server.detector.backbones import BACKBONES  # noqa: E402 - only where torch is
-from inference_server.detector.export import TOLERANCE, ExportFailed, export, prove  # noqa: E402
+from inference_server.detector.backbones import BACKBONES, _conv_same  # noqa: E402 - only where torch is
+from inference_server.detector.export import LEAST_HALVED, LEAST_IN_BYTES, TOLERANCE, ExportFailed, export, prove  # noqa: E402
 from inference_server.detector.model import (  # noqa: E402
     CONFIDENCE_FLOOR,
     SIDE_SCALE_PX,
     SIZES,
     Calibration,
     Detector,
+    Ensemble,
     Raw,
     Served,
     count_macs,
@@ -95,7 +96,7 @@ def test_each_size_costs_what_its_machine_can_pay(name, most):
     """One picture costs at most 1 (nano, for a Pi) and 10 (base, for a GPU) billion multiply-accumulates at the size it is served at."""
     size = SIZES[name]
     detector = Detector(size.backbone, size.width).eval().fuse()
-    assert 0.5 * most < count_macs(detector, size.pixels) / 1e9 <= size.most_gmac == most
+    assert count_macs(detector, size.pixels) / 1e9 <= size.most_gmac == most
 
 
 @pytest.mark.parametrize("backbone", ["repvgg", "shuffle"])
@@ -117,9 +118,9 @@ def test_shapes_and_types_are_those_of_the_contract(exported):
 def test_torch_and_onnx_runtime_agree(exported):
     """Export proves itself on noise and windows, and refuses a file of another network."""
     path, detector = exported
-    prove(Served(detector, Calibration(1.3, -0.2), INPUT_SIZE).eval(), path, INPUT_SIZE)
+    prove(Served(detector, Calibration(1.3, -0.2), INPUT_SIZE).eval(), path)
     with pytest.raises(ExportFailed, match="differs"):
-        prove(Served(lively(seed=1), Calibration(), INPUT_SIZE).eval(), path, INPUT_SIZE)
+        prove(Served(lively(seed=1), Calibration(), INPUT_SIZE).eval(), path)
     assert TOLERANCE <= 1e-3
 
 
@@ -133,6 +134,31 @@ def test_the_file_says_what_it_is(exported):
     )
     digest, name = path.with_suffix(".onnx.sha256").read_text().split()
     assert digest == hashlib.sha256(path.read_bytes()).hexdigest() and name == path.name
+
+
+def test_weights_lie_in_the_file_with_sixteen_or_eight_bits(exported):
+    """Only small tensors, which a Cast would cost more than it saves, are left at 32; the answers were proved after the rounding."""
+    large = [
+        one for one in onnx.load(str(exported[0])).graph.initializer if len(one.dims) > 1 and np.prod(one.dims) >= LEAST_HALVED
+    ]
+    assert {one.data_type for one in large} == {onnx.TensorProto.FLOAT16, onnx.TensorProto.INT8}
+    assert all(np.prod(one.dims) >= LEAST_IN_BYTES for one in large if one.data_type == onnx.TensorProto.INT8)
+
+
+def test_an_ensemble_answers_with_the_mean_of_its_members(tmp_path):
+    """Folding changes nothing, and the file proves itself as that of one network does."""
+    members = lively("shuffle"), lively("lite0", seed=3)
+    both = Ensemble(members).eval()
+    x = torch.rand(1, 3, 96, 96)
+    with torch.no_grad():
+        one, other, mean = members[0](x), members[1](x), both(x)
+        folded = both.fuse()(x)
+    for parts in zip(one, other, mean, folded, strict=True):
+        assert torch.allclose((parts[0] + parts[1]) / 2, parts[2], atol=1e-4)
+        assert torch.allclose(parts[2], parts[3], atol=1e-3, rtol=1e-3)
+    path = tmp_path / "spaghetti-base-416-v8.onnx"
+    export(both, Calibration(), {}, path)
+    assert OnnxDetector(path).look(prepare(jpeg())).heatmap.shape == (HEATMAP_SIZE, HEATMAP_SIZE)
 
 
 def test_boxes_come_strongest_first_and_padding_is_zero():
@@ -203,6 +229,27 @@ def test_published_weights_of_bgr_are_turned_to_rgb():
     load_backbone(detector, state)
     assert torch.equal(detector.backbone.first_conv[0].weight, state["backbone.first_conv.0.weight"].flip(1))
     assert torch.equal(detector.backbone.stage4[3].branch_main[5].weight, state["backbone.stage4.3.branch_main.5.weight"])
+
+
+def test_published_weights_of_efficientnet_lite_are_taken_over_as_they_are():
+    """They were trained on RGB; what no published file has starts anew."""
+    detector = lively("lite0")
+    before = detector.backbone.narrow[0].weight.clone()
+    state = {name: value.clone() for name, value in lively("lite0", seed=5).backbone.state_dict().items() if "narrow" not in name}
+    load_backbone(detector, {**state, "_fc.weight": torch.zeros(1)})
+    assert torch.equal(detector.backbone._conv_stem.weight, state["_conv_stem.weight"])
+    assert torch.equal(detector.backbone._blocks[14]._project_conv.weight, state["_blocks.14._project_conv.weight"])
+    assert torch.equal(detector.backbone.narrow[0].weight, before)
+
+
+@pytest.mark.parametrize(("kernel", "first"), [(3, 0), (5, -1)])
+def test_halving_convolutions_pad_more_behind_than_before(kernel, first):
+    """As TensorFlow's SAME does, with which the published weights were trained: the first window begins at this pixel."""
+    conv = torch.nn.Conv2d(1, 1, kernel, 2, bias=False)
+    torch.nn.init.zeros_(conv.weight)
+    conv.weight.data[0, 0, -first, -first] = 1.0
+    x = torch.rand(1, 1, 8, 8)
+    assert torch.equal(_conv_same(conv, x), x[:, :, ::2, ::2])
 
 
 def jpeg():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 
+import click
 import cv2
 import numpy as np
 import pytest
@@ -15,6 +16,7 @@ from inference_server.detector.calibrate import calibrate, fit  # noqa: E402 - o
 from inference_server.detector.dataset import Mix, PseudoLabel, Recipe, Scenes  # noqa: E402
 from inference_server.detector.export import load  # noqa: E402
 from inference_server.detector.labels import lesson, read, sampling_weights, tangles, trainable  # noqa: E402
+from inference_server.detector.model import Detector  # noqa: E402
 from inference_server.detector.strands import draw_tangle  # noqa: E402
 from inference_server.detector.train import Config, done, learning_rate, train  # noqa: E402
 
@@ -173,6 +175,28 @@ def test_a_run_of_minutes_ends_by_itself(data, tmp_path):
     assert saved["step"] < 10_000 and saved["seconds"] >= 0.0
     train(data, tmp_path / "run", config)
     assert torch.load(tmp_path / "run" / "last.pt", weights_only=True)["step"] == saved["step"]
+
+
+def test_frozen_blocks_stay_as_they_came(data, tmp_path):
+    """Weights and statistics of the stem and the first blocks do not move, those behind them do."""
+    config = Config(
+        recipe=Recipe(size=64), steps=2, batch=4, warm_up=1, check_every=2, loaders=0, bf16=False, frozen=3, backbone="lite0"
+    )
+    torch.manual_seed(7)
+    given = Detector(config.backbone, config.width)
+    torch.save({"weights": given.state_dict()}, tmp_path / "given.pt")
+    train(data, tmp_path / "run", config, init=tmp_path / "given.pt")
+    live = torch.load(tmp_path / "run" / "last.pt", weights_only=True)["live"]
+    moved = {name for name, value in given.state_dict().items() if not torch.equal(value, live[name])}
+    early = ("backbone._conv_stem", "backbone._bn0", *(f"backbone._blocks.{number}." for number in range(3)))
+    assert not [name for name in moved if name.startswith(early)]
+    assert {"backbone._blocks.3._project_conv.weight", "backbone._blocks.3._bn2.running_mean"} <= moved
+
+
+def test_only_lite_backbones_can_be_frozen(data, tmp_path):
+    """Any other is refused in words before a step is made."""
+    with pytest.raises(click.UsageError, match="lite"):
+        train(data, tmp_path / "run", Config(backbone="shuffle", recipe=Recipe(size=64), steps=1, frozen=1))
 
 
 def test_training_runs_stops_and_goes_on(data, tmp_path):

@@ -92,10 +92,13 @@ def test_good_and_failing_prints_are_looked_at() -> None:
 def test_half_precision_is_well_within_what_is_allowed(tmp_path: Path) -> None:
     """The shipped detector, converted to fp16 as TensorRT computes it, stays below half of each limit on the frames of the proof."""
     onnx = pytest.importorskip("onnx")
+    pytest.importorskip("torch")
     from onnxruntime.transformers.float16 import convert_float_to_float16
 
+    from inference_server.detector.export import unpacked
+
     half = tmp_path / "half.onnx"
-    onnx.save(convert_float_to_float16(onnx.load(str(default_model())), keep_io_types=True), str(half))
+    onnx.save(convert_float_to_float16(unpacked(onnx.load(str(default_model()))), keep_io_types=True), str(half))
     prepared = [prepare(jpeg) for jpeg in rendered_frames()]
     detectors = (OnnxDetector(default_model()), OnnxDetector(half))
     found = agreement(*([detector.look(picture) for picture in prepared] for detector in detectors))
