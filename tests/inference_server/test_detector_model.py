@@ -13,7 +13,7 @@ onnx = pytest.importorskip("onnx")
 
 from inference_server.contract import HEATMAP_SIZE, INPUT_SIZE, TOP_K  # noqa: E402 - only where torch is
 from inference_server.detector.backbones import BACKBONES, _conv_same  # noqa: E402 - only where torch is
-from inference_server.detector.export import LEAST_HALVED, LEAST_IN_BYTES, TOLERANCE, ExportFailed, export, prove  # noqa: E402
+from inference_server.detector.export import LEAST_HALVED, LEAST_IN_BYTES, TOLERANCE, ExportFailed, export, prove, unpacked  # noqa: E402
 from inference_server.detector.model import (  # noqa: E402
     CONFIDENCE_FLOOR,
     SIDE_SCALE_PX,
@@ -143,6 +143,16 @@ def test_weights_lie_in_the_file_with_sixteen_or_eight_bits(exported):
     ]
     assert {one.data_type for one in large} == {onnx.TensorProto.FLOAT16, onnx.TensorProto.INT8}
     assert all(np.prod(one.dims) >= LEAST_IN_BYTES for one in large if one.data_type == onnx.TensorProto.INT8)
+
+
+def test_a_file_that_is_unpacked_answers_as_before(exported, tmp_path):
+    """What quantising starts from is the same network, every weight in fp32."""
+    path, _ = exported
+    plain = unpacked(onnx.load(str(path)))
+    assert {one.data_type for one in plain.graph.initializer if len(one.dims) == 4} == {onnx.TensorProto.FLOAT}
+    onnx.save(plain, str(tmp_path / "plain.onnx"))
+    packed_one, plain_one = (OnnxDetector(one).look(prepare(jpeg())) for one in (path, tmp_path / "plain.onnx"))
+    assert packed_one.frame_score == pytest.approx(plain_one.frame_score, abs=1e-5)
 
 
 def test_an_ensemble_answers_with_the_mean_of_its_members(tmp_path):
