@@ -49,8 +49,8 @@ class Limits:
 
     It keeps 110 MB of 149 MB resident private at 1080p, and a progressive JPEG of 40 megapixels, the worst that is looked at,
     fits into 230 MB and not into 200 (measured). A start takes 0.3 s on a PC and seconds from a slow SD card. A look takes
-    20 ms on a PC and, counting operations, a second or two on the slowest Pi, so one of ``hang_s`` is none. ``idle_s`` without a picture, in a long pause
-    for one, gives the memory back.
+    20 ms on a PC and, counting operations, a second or two on the slowest Pi, so one of ``hang_s`` is none. ``idle_s`` without a
+    picture, in a long pause for one, gives the memory back.
     """
 
     memory_mb: int = 256
