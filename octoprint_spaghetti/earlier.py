@@ -38,9 +38,13 @@ class Part:
 class Earlier:
     """What a print left behind in its earlier traces, those of its first camera; :meth:`history` may be called by any thread."""
 
-    def __init__(self, folder: Path, watched_s: float) -> None:
-        """Find the traces of the print whose trace has just begun, the newest in ``folder``; it is watched for ``watched_s`` by now."""
-        traces = [trace for trace in map(_opened, newest_first(folder)[:_MOST_TRACES]) if trace is not None]
+    def __init__(self, folder: Path, watched_s: float, wall: float) -> None:
+        """Find the traces of the print whose trace has just begun, the newest in ``folder``.
+
+        It is watched for ``watched_s`` by now, Unix time ``wall``; what is said to begin later is of a clock that was wrong.
+        """
+        opened = map(_opened, newest_first(folder)[:_MOST_TRACES])
+        traces = [trace for trace in opened if trace is not None and trace.started_at <= wall + _CLOCK_S]
         chain = _chain(traces, watched_s)
         first = chain[-1].started_at if chain else 0.0
         self._parts = [Part(trace, trace.started_at - first) for trace in reversed(chain[1:])]

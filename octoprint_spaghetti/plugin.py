@@ -307,7 +307,7 @@ class SpaghettiPlugin(
 
     def _begin_curve(self, goes_on: bool) -> None:
         traces = Path(self.get_plugin_data_folder()) / "traces"
-        self.earlier = Earlier(traces, self.watcher.watched_s) if goes_on and self.watcher is not None else None
+        self.earlier = Earlier(traces, self.watcher.watched_s, time.time()) if goes_on and self.watcher is not None else None
         self.history = History() if self.earlier is None else History(time.monotonic() - self.earlier.seconds, over=False)
 
     # -- towards messages, called on the thread of the notices and on OctoPrint's request threads -------------------------

@@ -19,6 +19,8 @@ from tests.plugin.test_watch import Bench
 
 #: Unix time at which the print began.
 BEGAN = 1_800_000_000.0
+#: Unix time at which somebody looks, after all that is written here.
+NOW = BEGAN + 86_400.0
 CALM = Status(verdict=Verdict.WATCHING, evidence=0.1, suspect_at=0.3, failing_at=0.55, score=0.1, printer_state="PRINTING")
 
 
@@ -42,7 +44,7 @@ def test_what_was_seen_before_the_restart_is_in_the_curve(tmp_path: Path) -> Non
     """A print of ten minutes that was suspect for a while, a restart of half a minute, and then as it is now."""
     write(tmp_path, BEGAN, [0.02] * 60 + [0.9] * 6 + [0.02] * 54)
     write(tmp_path, BEGAN + 630.0, [])
-    earlier = Earlier(tmp_path, 630.0)
+    earlier = Earlier(tmp_path, 630.0, NOW)
     assert earlier.seconds == 630.0
     live = History(1000.0 - earlier.seconds, over=False).after(CALM, 1000.0).after(CALM, 1005.0)
     assert live.seconds(1005.0) == 635.0
@@ -61,7 +63,7 @@ def test_a_print_with_several_restarts_is_one_curve(tmp_path: Path) -> None:
     write(tmp_path, BEGAN, [0.02] * 10)
     write(tmp_path, BEGAN + 100.0, [0.02] * 10)
     write(tmp_path, BEGAN + 200.0, [])
-    earlier = Earlier(tmp_path, 200.0)
+    earlier = Earlier(tmp_path, 200.0, NOW)
     ats = [point.at for point in earlier.history(Patience()).points]
     assert ats == [5.0 * number for number in range(10)] + [100.0 + 5.0 * number for number in range(10)]
     assert earlier.seconds == 200.0
@@ -79,7 +81,7 @@ def test_another_print_is_not_taken_for_this_one(tmp_path: Path, began: float, n
     """What came before is part of the curve only when it is the same file, and no longer ago than a restart takes."""
     write(tmp_path, began, [0.02] * 10, name)
     write(tmp_path, BEGAN + 100.0, [])
-    earlier = Earlier(tmp_path, 200.0)
+    earlier = Earlier(tmp_path, 200.0, NOW)
     assert (earlier.seconds, earlier.history(Patience())) == (0.0, History())
 
 
@@ -89,7 +91,16 @@ def test_of_traces_that_begin_in_one_second_the_higher_number_is_the_newer(tmp_p
     watched = write(tmp_path, BEGAN + 0.6, [0.02] * 10)
     write(tmp_path, BEGAN + 100.6, [])
     assert newest_first(tmp_path)[1:] == [watched, cancelled]
-    earlier = Earlier(tmp_path, 100.0)
+    earlier = Earlier(tmp_path, 100.0, NOW)
+    assert (earlier.seconds, len(earlier.history(Patience()).points)) == (100.0, 10)
+
+
+def test_a_trace_of_the_future_is_of_a_clock_that_was_wrong(tmp_path: Path) -> None:
+    """A Raspberry Pi without a battery may have begun a print in another year; it hides nothing."""
+    write(tmp_path, BEGAN, [0.02] * 10)
+    write(tmp_path, BEGAN + 100.0, [])
+    write(tmp_path, NOW + 3600.0, [0.02] * 3)
+    earlier = Earlier(tmp_path, 100.0, NOW)
     assert (earlier.seconds, len(earlier.history(Patience()).points)) == (100.0, 10)
 
 
@@ -98,14 +109,14 @@ def test_the_curve_is_that_of_the_first_camera(tmp_path: Path) -> None:
     for began, scores in ((BEGAN, [0.02] * 10), (BEGAN + 100.0, [])):
         write(tmp_path, began, scores)
         write(tmp_path, began, [0.02] * 3, camera="garage")
-    earlier = Earlier(tmp_path, 200.0)
+    earlier = Earlier(tmp_path, 200.0, NOW)
     assert earlier.seconds == 100.0
     assert len(earlier.history(Patience()).points) == 10
 
 
 def test_without_any_trace_the_curve_begins_now(tmp_path: Path) -> None:
     """The disk was full, or somebody deleted them."""
-    earlier = Earlier(tmp_path / "nothing", 200.0)
+    earlier = Earlier(tmp_path / "nothing", 200.0, NOW)
     assert (earlier.seconds, earlier.history(Patience())) == (0.0, History())
 
 
@@ -113,7 +124,7 @@ def test_a_trace_that_is_pruned_or_damaged_meanwhile_leaves_what_is_left(tmp_pat
     """The curve shows what can still be read."""
     first, second = write(tmp_path, BEGAN, [0.02] * 10), write(tmp_path, BEGAN + 100.0, [0.02] * 10)
     write(tmp_path, BEGAN + 200.0, [])
-    earlier = Earlier(tmp_path, 200.0)
+    earlier = Earlier(tmp_path, 200.0, NOW)
     first.unlink()
     second.write_bytes(second.read_bytes()[:-30])
     assert 0 < len(earlier.history(Patience()).points) < 10
@@ -126,7 +137,7 @@ def test_a_day_before_the_restart_stays_bounded_and_keeps_its_peak(tmp_path: Pat
     live = History(0.0, over=False)
     for second in range(0, 6000, 5):
         live = live.after(CALM, 85_100.0 + second)
-    curve = live.preceded_by(Earlier(tmp_path, 85_100.0).history(Patience()))
+    curve = live.preceded_by(Earlier(tmp_path, 85_100.0, NOW).history(Patience()))
     assert len(curve.points) <= MOST_POINTS
     assert max(curve.points, key=lambda point: point.evidence).at == pytest.approx(50_035.0, abs=60.0)
     assert [point.at for point in curve.points] == sorted(point.at for point in curve.points)

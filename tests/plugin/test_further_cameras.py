@@ -104,7 +104,7 @@ def test_the_curve_from_before_a_restart_is_the_first_cameras(tmp_path: Path, ca
         traces.end()
     before = min((tmp_path / "traces").iterdir())
     os.utime(before, (restarted_at - 10.0, restarted_at - 10.0))
-    assert Earlier(tmp_path / "traces", 100.0).seconds == seconds
+    assert Earlier(tmp_path / "traces", 100.0, restarted_at).seconds == seconds
 
 
 def test_prometheus_gets_each_camera_of_several() -> None:
