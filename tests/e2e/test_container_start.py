@@ -116,7 +116,7 @@ def test_the_first_start_builds_and_proves_and_the_second_serves_at_once(machine
 def other_detector(path: Path) -> Path:
     """Write a detector that is not quite the shipped one: its weights are a tenth larger or smaller, as by a faulty kernel."""
     onnx = pytest.importorskip("onnx")
-    model = onnx.load(str(default_model()))
+    model = onnx.load(str(default_model(size="nano")))
     rng = np.random.default_rng(0)
     for tensor in model.graph.initializer:
         weights = onnx.numpy_helper.to_array(tensor)

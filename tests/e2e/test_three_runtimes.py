@@ -17,8 +17,11 @@ onnx = pytest.importorskip("onnx", reason="needs onnx: pip install 'octoprint-sp
 
 import tritonclient.grpc as triton_client  # noqa: E402 - after the checks for what is missing
 
-from inference_server.detector.model import SIZES, Calibration, Detector, Served  # noqa: E402
-from inference_server.model_files import default_model  # noqa: E402
+from inference_server.contract import INPUT_SIZE  # noqa: E402
+from inference_server.detector.export import unpacked  # noqa: E402
+from inference_server.detector.model import SIZES as TRAINED  # noqa: E402
+from inference_server.detector.model import Calibration, Detector, Ensemble, Served  # noqa: E402
+from inference_server.model_files import SIZES, default_model  # noqa: E402
 from inference_server.onnx_detector import OnnxDetector  # noqa: E402
 from inference_server.pixels import prepare  # noqa: E402
 from inference_server.scene import Scene  # noqa: E402
@@ -43,43 +46,33 @@ def real() -> list[bytes]:
     return [path.read_bytes() for path in frames]
 
 
-@pytest.fixture(scope="module")
-def revived() -> Served:
-    """Return the network of today's code with the weights that the shipped file holds."""
-    model = onnx.load(str(default_model()))
-    size = SIZES["nano"]
-    detector = Detector(size.backbone, size.width).eval().fuse()
+@pytest.fixture(scope="module", params=SIZES)
+def revived(request: pytest.FixtureRequest) -> tuple[Served, OnnxDetector]:
+    """Return the network of today's code with the weights that a shipped file holds, and that file."""
+    path = default_model(size=request.param)
+    model = unpacked(onnx.load(str(path)))
+    nano = Detector(TRAINED["nano"].backbone, TRAINED["nano"].width)
+    network = nano if request.param == "nano" else Ensemble([nano, Detector(TRAINED["base"].backbone, TRAINED["base"].width)])
+    network = network.eval().fuse()
     arrays = {tensor.name: torch.from_numpy(onnx.numpy_helper.to_array(tensor).copy()) for tensor in model.graph.initializer}
-    modules = dict(detector.named_modules())
+    modules = dict(network.named_modules())
     convolutions = [node for node in model.graph.node if node.op_type == "Conv"]
     for node in convolutions:
-        fill(modules, dotted(node.name), *(arrays[name] for name in node.input[1:]))
-    for name, parameter in detector.frame_head.named_parameters():
-        parameter.data.copy_(arrays[f"detector.frame_head.{name}"])
+        conv = modules[dotted(node.name)]
+        conv.weight.data.copy_(arrays[node.input[1]])
+        conv.bias.data.copy_(arrays[node.input[2]])
+    for name, parameter in network.named_parameters():
+        if "frame_head" in name:
+            parameter.data.copy_(arrays[f"detector.{name}"])
     assert len(convolutions) == sum(isinstance(module, torch.nn.Conv2d) for module in modules.values())
     facts = {one.key: one.value for one in model.metadata_props}
-    return Served(detector, Calibration(**json.loads(facts["calibration"])), size.pixels).eval()
+    return Served(network, Calibration(**json.loads(facts["calibration"])), INPUT_SIZE).eval(), OnnxDetector(path)
 
 
 def dotted(node: str) -> str:
     """Turn ``/detector/backbone/stage2/stage2.0/x/Conv`` into the name of its module, ``backbone.stage2.0.x``."""
     parts = node.strip("/").split("/")[1:-1]
     return ".".join(part for part, following in zip(parts, [*parts[1:], ""]) if not following.startswith(part + "."))
-
-
-def fill(modules: dict[str, torch.nn.Module], name: str, weight: torch.Tensor, bias: torch.Tensor) -> None:
-    """Give a convolution its weights; where the file folded a normalisation into it, that one is left with the bias alone."""
-    conv = modules[name]
-    conv.weight.data.copy_(weight)
-    if conv.bias is not None:
-        conv.bias.data.copy_(bias)
-        return
-    parent, _, index = name.rpartition(".")
-    norm = modules[f"{parent}.{int(index) + 1}"]
-    norm.weight.data.fill_(1.0)
-    norm.bias.data.copy_(bias)
-    norm.running_mean.zero_()
-    norm.running_var.fill_(1.0 - norm.eps)
 
 
 def in_torch(served: Served, jpeg: bytes) -> tuple[float, np.ndarray, np.ndarray, np.ndarray]:
@@ -117,12 +110,12 @@ def assert_same(
 
 
 @pytest.mark.parametrize("frames", [rendered, real])
-def test_torch_and_onnx_runtime_agree_on_the_shipped_weights(frames, revived: Served) -> None:
+def test_torch_and_onnx_runtime_agree_on_the_shipped_weights(frames, revived: tuple[Served, OnnxDetector]) -> None:
     """Today's network with the file's weights gives the file's answers."""
-    detector = OnnxDetector(default_model())
+    served, detector = revived
     scores = []
     for jpeg in frames():
-        given = in_torch(revived, jpeg)
+        given = in_torch(served, jpeg)
         assert_same(given, in_onnx_runtime(detector, jpeg))
         scores.append(given[0])
     assert min(scores) < 0.3 and max(scores) > 0.7, "frames that all score alike would hide a mistake"
