@@ -99,7 +99,7 @@ def export(detector: Network, calibration: Calibration, facts: Mapping[str, str]
 def rounded(detector: Network) -> Network:
     """Round the weights of convolutions and linear layers in place to those that 16 bits can hold.
 
-    The largest get 8 bits and a scale for each channel: a hundredth of what the int8 file rounds, whose activations are bytes too.
+    The largest get 8 bits and a scale for each channel. What is exported, measured and shipped are the rounded weights.
     """
     with torch.no_grad():
         for parameter in detector.parameters():

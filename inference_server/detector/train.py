@@ -250,10 +250,11 @@ def train(data: Path, run: Path, config: Config, init: Path | None = None, pseud
 
 def freeze(detector: Detector, blocks: int) -> None:
     """Freeze the first ``blocks`` blocks of a ``lite`` backbone; 0 freezes nothing, not even the stem."""
-    if blocks and not isinstance(detector.backbone, Lite):
+    if not blocks:
+        return
+    if not isinstance(detector.backbone, Lite):
         raise click.UsageError("--frozen is for the lite backbones.")
-    if blocks and isinstance(detector.backbone, Lite):
-        detector.backbone.freeze(blocks)
+    detector.backbone.freeze(blocks)
 
 
 def start_from(detector: Detector, path: Path) -> None:

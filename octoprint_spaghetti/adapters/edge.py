@@ -47,8 +47,8 @@ _FIRST_BACK_OFF_S, _LONGEST_BACK_OFF_S = 1.0, 60.0
 class Limits:
     """What the process may take: megabytes of private memory, and seconds.
 
-    It keeps 110 MB of 149 MB resident private at 1080p, and a progressive JPEG of 40 megapixels, the worst that is looked at,
-    fits into 230 MB and not into 200 (measured). A start takes 0.3 s on a PC and seconds from a slow SD card. A look takes
+    It keeps 110 MB of 145 MB resident private at 1080p, and a progressive JPEG of 40 megapixels, the worst that is looked at,
+    fits into 220 MB and not into 200 (measured). A start takes 0.3 s on a PC and seconds from a slow SD card. A look takes
     20 ms on a PC and, counting operations, a second or two on the slowest Pi, so one of ``hang_s`` is none. ``idle_s`` without a
     picture, in a long pause for one, gives the memory back.
     """
