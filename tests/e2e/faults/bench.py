@@ -34,6 +34,8 @@ from tests.e2e.faults.wire import Wire
 from tests.pictures import jpeg
 
 INTERVAL_S, DEADLINE_S = 0.5, 2.0
+#: The deadline where a fault may cost few pictures or none: one that is late because the machine is busy was not lost by it.
+PATIENT_S = 20.0
 #: An hour of pictures, each another one: a camera that has come to its end is frozen.
 PICTURES, SHOWN_S = 36_000, 0.1
 #: All durations of the watch are its own; only pictures come ten times as often as by default, and are given up sooner.

@@ -8,7 +8,7 @@ from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
 from demo.webcam import Mode
-from tests.e2e.faults.bench import Bench
+from tests.e2e.faults.bench import PATIENT_S, Bench
 from tests.e2e.faults.fault import CALM, Fault
 from tests.e2e.faults.octoprint_bench import shared_octoprint
 from tests.e2e.faults.server_faults import watched
@@ -116,11 +116,19 @@ FAULTS = (
         "blind",
         "camera hangs or needs more than",
     ),
-    Fault("camera's cable loose", f"refused for {LOOSE_S:.0f} s", watched(), _cable(_flicker), "watching", CALM, most_lost=12),
+    Fault(
+        "camera's cable loose",
+        f"refused for {LOOSE_S:.0f} s",
+        watched(deadline=PATIENT_S),
+        _cable(_flicker),
+        "watching",
+        CALM,
+        most_lost=12,
+    ),
     Fault(
         "MJPEG stream breaks off",
         f"refused for {LOOSE_S:.0f} s",
-        watched(camera_source="mjpeg"),
+        watched(camera_source="mjpeg", deadline=PATIENT_S),
         _cable(_flicker),
         "watching",
         CALM,

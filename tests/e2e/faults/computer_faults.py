@@ -17,7 +17,7 @@ import pytest
 
 from octoprint_spaghetti.core.words import NoticeKind
 from octoprint_spaghetti.parts import missing_here
-from tests.e2e.faults.bench import INTERVAL_S, Bench, watch_bench
+from tests.e2e.faults.bench import INTERVAL_S, PATIENT_S, Bench, watch_bench
 from tests.e2e.faults.fault import CALM, Fault
 from tests.e2e.faults.server_faults import bent, watched
 from tests.e2e.faults.stage import Stage
@@ -297,15 +297,31 @@ FAULTS = (
     Fault(
         "incident cut at every kB",
         "88 writers ended or refused by the kernel's limit on a file's size",
-        watched(),
+        watched(deadline=PATIENT_S),
         _incidents_cut,
         "watching",
         r"\d+ writers killed and \d+ refused: \d+ incidents, each whole",
         most_lost=0,
         lasts=True,
     ),
-    Fault("clock put forward an hour", "wall clock of the watch", watched(), _clock(HOUR_S), "watching", CALM, most_lost=0),
-    Fault("clock put back an hour", "wall clock of the watch", watched(), _clock(-HOUR_S), "watching", CALM, most_lost=0),
+    Fault(
+        "clock put forward an hour",
+        "wall clock of the watch",
+        watched(deadline=PATIENT_S),
+        _clock(HOUR_S),
+        "watching",
+        CALM,
+        most_lost=0,
+    ),
+    Fault(
+        "clock put back an hour",
+        "wall clock of the watch",
+        watched(deadline=PATIENT_S),
+        _clock(-HOUR_S),
+        "watching",
+        CALM,
+        most_lost=0,
+    ),
     Fault(
         "watch restarted, job goes on",
         "threads ended and begun anew over their files",
@@ -323,7 +339,15 @@ FAULTS = (
         "has not moved .*restart OctoPrint",
     ),
     Fault("start of the job not heard", "its events left out", watched(), _forgotten, "watching", CALM, within_s=20.0),
-    Fault("storm of events", f"{3 * STORM} at once, in an inbox of 64", watched(), _storm, "watching", CALM, most_lost=0),
+    Fault(
+        "storm of events",
+        f"{3 * STORM} at once, in an inbox of 64",
+        watched(deadline=PATIENT_S),
+        _storm,
+        "watching",
+        CALM,
+        most_lost=0,
+    ),
     Fault("memory runs out", "a planted reading", watched(), _short_of_memory, "watching", "short of memory"),
     Fault(
         "plugin upgraded in mid-print",

@@ -8,7 +8,7 @@ from typing import Any
 
 from demo.octoprint_server import free_port
 from octoprint_spaghetti.core.words import Notice, NoticeKind
-from tests.e2e.faults.bench import Bench, watch_bench
+from tests.e2e.faults.bench import PATIENT_S, Bench, watch_bench
 from tests.e2e.faults.fault import Fault
 from tests.e2e.faults.stage import Stage
 from tests.e2e.mosquitto import Mosquitto
@@ -20,7 +20,9 @@ def _with_a_broker(stage: Stage) -> Iterator[Bench]:
     port = free_port()
     with (
         Mosquitto(stage.folder("mosquitto"), port) as broker,
-        watch_bench(stage.folder("watch"), stage.triton.target, mqtt_host="127.0.0.1", mqtt_port=port) as bench,
+        watch_bench(
+            stage.folder("watch"), stage.triton.target, deadline=PATIENT_S, mqtt_host="127.0.0.1", mqtt_port=port
+        ) as bench,
     ):
         bench.beside = broker
         yield bench
@@ -38,7 +40,9 @@ def _with_a_channel(path: str) -> Any:
     def opened(stage: Stage) -> Iterator[Bench]:
         with (
             Receiver() as receiver,
-            watch_bench(stage.folder("watch"), stage.triton.target, channels=(receiver.address(path),)) as bench,
+            watch_bench(
+                stage.folder("watch"), stage.triton.target, deadline=PATIENT_S, channels=(receiver.address(path),)
+            ) as bench,
         ):
             bench.beside = receiver
             yield bench

@@ -16,7 +16,7 @@ import grpc
 
 from inference_server.triton import TritonServer
 from octoprint_spaghetti.adapters._proto import spaghetti_inference_pb2 as pb
-from tests.e2e.faults.bench import Bench, WatchBench, watch_bench
+from tests.e2e.faults.bench import PATIENT_S, Bench, WatchBench, watch_bench
 from tests.e2e.faults.fault import CALM, Fault
 from tests.e2e.faults.octoprint_bench import shared_octoprint
 from tests.e2e.faults.stage import Stage
@@ -212,7 +212,7 @@ def saved(**changes: Any) -> Callable[[Bench], AbstractContextManager[float | No
 @contextmanager
 def _two_servers(stage: Stage) -> Iterator[Bench]:
     """Watch with two servers: the first behind the wire, the second beside it."""
-    with watch_bench(stage.folder("watch"), stage.triton.target) as bench:
+    with watch_bench(stage.folder("watch"), stage.triton.target, deadline=PATIENT_S) as bench:
         bench.configure(servers=(bench.wire.address, stage.triton.target))
         yield bench
 
@@ -239,7 +239,7 @@ FAULTS = (
     Fault(
         "server slow, but in time",
         f"proxy holds answers back for {SLUGGISH_S} s",
-        watched(deadline=5.0),
+        watched(deadline=PATIENT_S),
         bent(_delay(SLUGGISH_S)),
         "watching",
         CALM,
