@@ -113,13 +113,13 @@ class Traces(Protocol):
         """Begin the trace of a print at monotonic second ``at``, Unix time ``wall``. Raises :class:`EvidenceError`."""
 
     def add(self, sighting: Sighting) -> None:
-        """Add a sighting. Raises :class:`EvidenceError`, once."""
+        """Add a sighting. Raises :class:`EvidenceError`."""
 
     def tell(self, event: PrintEvent, at: float) -> None:
-        """Add what happened at monotonic second ``at``. Raises :class:`EvidenceError`, once."""
+        """Add what happened at monotonic second ``at``. Raises :class:`EvidenceError`."""
 
     def lost(self, why: str, at: float) -> None:
-        """Add that since ``at`` there is no answer, and why. Raises :class:`EvidenceError`, once."""
+        """Add that since ``at`` there is no answer, and why. Raises :class:`EvidenceError`."""
 
     def end(self) -> None:
         """Close the trace, if one has begun."""

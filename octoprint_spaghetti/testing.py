@@ -17,13 +17,16 @@ from octoprint_spaghetti.core.policies import PrintEvent
 from octoprint_spaghetti.core.toolhead import Tool
 from octoprint_spaghetti.core.words import Answer, Detection, Frame, Heatmap, Incident, ProtectionLevel, Scene, Sighting
 
+#: Rows and columns of a heatmap of `nano`.
+_CELLS = (26, 26)
 PLAIN_SCENE = Scene(brightness=0.5, contrast=0.5, sharpness=0.5)
 
 
 def answer(score: float, *, box: Box | None = None, scene: Scene = PLAIN_SCENE, detector: str = "fake") -> Answer:
     """Return an answer with that frame score, and one detection when a box is given."""
     detections = () if box is None else (Detection(box, score, "spaghetti"),)
-    return Answer(score, detections, scene, Heatmap(1, 1, bytes([round(255 * score)])), b"", detector)
+    heatmap = Heatmap(*_CELLS, bytes([round(255 * score)]) * (_CELLS[0] * _CELLS[1]))
+    return Answer(score, detections, scene, heatmap, b"", detector)
 
 
 @dataclass

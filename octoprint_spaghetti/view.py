@@ -99,10 +99,10 @@ class View:
         pause = REMEMBERED_EVERY_S if self.is_alarmed else CALM_REMEMBERED_EVERY_S
         return self.remembered_at is None or now - self.remembered_at >= pause
 
-    def learn(self, file: str) -> None:
-        """Take the print of ``file`` for a good one. Raises :class:`EvidenceError`."""
+    def learn(self, file: str, *, forgiven: bool) -> None:
+        """Take the print of ``file`` for a good one, also one that was paused and ``forgiven``. Raises :class:`EvidenceError`."""
         baselines, hours = self.records.baselines, self.memory.coverage.seen_s / 3600.0
-        baselines.save(baselines.load().learn(file, self.memory.profile, hours))
+        baselines.save(baselines.load().learn(file, self.memory.profile, hours, forgiven=forgiven))
 
     def resumed(self, at: float) -> None:
         """Note that the print goes on since ``at``.
@@ -135,7 +135,8 @@ class View:
         Beside it stands why there was no second look where one was wanted. Raises :class:`DetectorError`.
         """
         answer = detector.look(frame)
-        roi = second_look.region(answer, size_wh(frame.jpeg)) if twice and self._is_suspect else None
+        suspected = judge.counted(self.memory.belief, answer, self.patience)
+        roi = second_look.region(suspected, size_wh(frame.jpeg)) if twice and self._is_suspect else None
         if roi is None:
             return answer, None
         try:
@@ -148,6 +149,9 @@ class View:
         frame, answer, memory = look.frame, look.answer, self.memory
         seen = Sighting(frame.captured_at, answer, tool.layer, tool.position, tool.busy)
         belief = judge.advance(memory.belief, seen, self.patience)
+        usable = judge.outside_zones(
+            answer, self.patience
+        )  # what is forgiven teaches how this file looks, a zone's logo does not
         self.memory = replace(
             memory,
             belief=belief,
@@ -158,7 +162,7 @@ class View:
             digest=frame.digest,
             unchanged_since=None,
             opinion=self.panel.see(seen, belief, self.patience),
-            profile=memory.profile if judge.is_idle(belief) else memory.profile.add(tool.layer, answer.score),
+            profile=memory.profile if judge.is_idle(belief) else memory.profile.add(tool.layer, usable.score),
             exhibits=bounded((*memory.exhibits, Exhibit(frame, answer))),
         )
         self.last = look

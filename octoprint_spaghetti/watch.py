@@ -109,7 +109,8 @@ class Watch:
     def tick(self) -> None:
         """Follow the printer's state, then look when it is time to, check on an ordered stop, and say how things are.
 
-        Blocks for one camera's and one frame's deadlines at most.
+        Blocks for one camera's deadline and those of one frame, which is looked at twice where something is suspected, and for
+        as long as what is done when idle takes.
         """
         self._due = self._monotonic() + IDLE_POLL_S
         self._follow(self._printer.state())
@@ -195,7 +196,7 @@ class Watch:
         doubtful = job.incident is not None or any(view.memory.is_doubtful for view in self._views)
         for view in self._views:
             if done and (job.forgiven or not doubtful):
-                self._response.written("baseline", partial(view.learn, job.file))
+                self._response.written("baseline", partial(view.learn, job.file, forgiven=job.forgiven))
         self._lineup.let_go(self._views)
         self._views = ()
         self._close_parts()
@@ -257,7 +258,9 @@ class Watch:
         views = blamed(self._views, self._job.camera)
         for view in views:
             view.forgive()
-        self._job = replace(self._response.withdrawn(self._job), resume_wanted=pending or self._job.ours)
+        self._job = replace(
+            self._response.withdrawn(self._job), resume_wanted=pending or self._job.ours or self._job.resume_wanted
+        )
         self._response.keep_power()
         self._happened(PrintEvent.FALSE_ALARM, self._monotonic(), views)
         self._logger.info("Called a false alarm.")
@@ -348,7 +351,7 @@ class Watch:
         self._look(job, view)
         self._turn = None
         view.due = started + pause_after(view, self._views, self._interval(view))
-        self._look_due = max(whose_turn(self._views).due, started + self._earliest)
+        self._look_due = max(whose_turn(self._views).due, self._monotonic() + self._earliest)
 
     def _look(self, job: Job, view: View) -> None:
         self._job = job = replace(job, trouble="")

@@ -265,8 +265,8 @@ class _Child:
 
     @property
     def left(self) -> bool:
-        """Return whether the process went by itself and in good order, because it was not needed."""
-        return self._process.poll() == 0
+        """Return whether the process went by itself and in good order, because it was not needed; what it owed is still to be read."""
+        return self._process.poll() == 0 and self.owes_since is None
 
     def send(self, message: bytes, now: float, seconds: float) -> None:
         self.owes_since = now

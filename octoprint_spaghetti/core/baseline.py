@@ -60,8 +60,9 @@ class Baselines:
         """
         return Background(self.printer, dict(self.files).get(file, ()) if file else ())
 
-    def learn(self, file: str, profile: Profile, hours: float) -> Baselines:
-        """Return the baselines after a good print of ``hours``."""
+    def learn(self, file: str, profile: Profile, hours: float, *, forgiven: bool = False) -> Baselines:
+        """Return the baselines after a good print of ``hours``; one that had to be ``forgiven`` says what its file looks like alone."""
+        hours = 0.0 if forgiven else hours
         weight = hours / (min(self.hours, _PRINTER_MEMORY_H) + hours) if hours > 0.0 else 0.0
         known = dict(self.files)
         layers = {**dict(known.pop(file, ())), **_blended(dict(dict(self.files).get(file, ())), profile.means())}

@@ -11,11 +11,15 @@ from octoprint_spaghetti.core.words import Verdict
 
 @dataclass(frozen=True)
 class Glance:
-    """What is remembered of one recent frame: when, what was held against the print (0 to 1), and the places of its boxes."""
+    """What is remembered of one recent frame: when, what was held against the print (0 to 1), and the places of its boxes.
+
+    The strongest comes first, and the first ``sure`` of them are each more likely spaghetti than not.
+    """
 
     at: float
     score: float
     places: tuple[Box, ...] = ()
+    sure: int = 0
 
 
 @dataclass(frozen=True)

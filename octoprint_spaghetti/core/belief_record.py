@@ -20,7 +20,7 @@ def as_json(belief: Belief) -> dict[str, Any]:
     return {
         **{name: getattr(belief, name) for name in (*_TIMES, *_SHARES, *_SWITCHES, "layer")},
         "verdict": belief.verdict.value,
-        "recent": [[glance.at, glance.score, [list(box.xyxy) for box in glance.places]] for glance in belief.recent],
+        "recent": [[glance.at, glance.score, [list(box.xyxy) for box in glance.places], glance.sure] for glance in belief.recent],
         "forgiven": [list(box.xyxy) for box in belief.forgiven],
     }
 
@@ -46,8 +46,8 @@ def from_json(content: Mapping[str, Any], shift: float) -> Belief:
         "layer": None if content["layer"] is None else int(content["layer"]),
         "verdict": Verdict(content["verdict"]),
         "recent": tuple(
-            Glance(moved(at), _share(score), tuple(Box(*corners) for corners in places))
-            for at, score, places in content["recent"]
+            Glance(moved(at), _share(score), tuple(Box(*corners) for corners in places), max(0, int(sure)))
+            for at, score, places, sure in content["recent"]
         ),
         "forgiven": tuple(Box(*corners) for corners in content["forgiven"]),
     }

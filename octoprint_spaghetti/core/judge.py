@@ -74,8 +74,9 @@ def acted(belief: Belief, at: float) -> Belief:
 
 
 def false_alarm(belief: Belief, patience: Patience) -> Belief:
-    """Forgive what was seen: in this print, spaghetti in the place of the recent hits is not held against it again."""
-    return _calmed(replace(belief, forgiven=(*belief.forgiven, *_distinct(alarmed_places(belief, patience), patience))))
+    """Forgive what was seen: in this print, spaghetti in the places of the recent hits is not held against it again."""
+    places = (*alarmed_places(belief, patience), *_places_beside(belief, patience))
+    return _calmed(replace(belief, forgiven=(*belief.forgiven, *_distinct(places, patience))))
 
 
 def muted(belief: Belief, on: bool) -> Belief:
@@ -106,6 +107,17 @@ def warming_up(belief: Belief, at: float, patience: Patience) -> bool:
     if belief.extruding_at is None:
         return at < belief.started_at + patience.unseen_extrusion
     return at < belief.extruding_at + patience.warm_up
+
+
+def counted(belief: Belief, answer: Answer, patience: Patience) -> Answer:
+    """Return the answer without what lies in an ignore zone or in a place that was a false alarm."""
+    seen = outside_zones(answer, patience)
+    return without(seen, lambda box: _is_forgiven(belief, box, patience)) if belief.forgiven else seen
+
+
+def outside_zones(answer: Answer, patience: Patience) -> Answer:
+    """Return the answer without what lies in an ignore zone."""
+    return without(answer, lambda box: ignored_by(patience.zones, box, patience.forgiven_overlap)) if patience.zones else answer
 
 
 def is_idle(belief: Belief) -> bool:
@@ -161,6 +173,20 @@ def alarmed_places(belief: Belief, patience: Patience) -> tuple[Box, ...]:
     return tuple(glance.places[0] for glance in found if _together(glance.places[0], found[-1].places, patience))
 
 
+def _places_beside(belief: Belief, patience: Patience) -> tuple[Box, ...]:
+    """Return the boxes of the recent hits beside the strongest that would have been an alarm without it, being as sure and as steady.
+
+    Who calls a picture a false alarm has seen all of its boxes. The next one would pause the print again.
+    """
+    found = hits(belief, patience)
+    sure = [glance.places[: glance.sure] for glance in found]
+
+    def is_steady(box: Box) -> bool:
+        return sum(_together(box, places, patience) for places in sure) >= patience.place_share * len(found)
+
+    return tuple(box for places in sure for box in places[1:] if is_steady(box))
+
+
 def growth(belief: Belief, patience: Patience) -> float:
     """Return how much the largest box grew within the window, 0 (not, or it shrank) to 1 (it doubled, or more).
 
@@ -195,16 +221,16 @@ def _warmed(belief: Belief, sighting: Sighting, patience: Patience) -> Belief:
     cold = replace(belief, last_at=sighting.at, evidence=0.0, recent=(), suspect_since=None, verdict=Verdict.WARMING_UP)
     if belief.extruding_at is not None or belief.unfit:
         return cold
-    score = min(_counted(belief, sighting.answer, patience).score, patience.lasting_usual)
+    score = min(counted(belief, sighting.answer, patience).score, patience.lasting_usual)
     return _used_to(cold, score, _weight(_step(belief, sighting.at, patience), patience.time_constant))
 
 
 def _judged(belief: Belief, sighting: Sighting, patience: Patience) -> Belief:
-    at, answer = sighting.at, _counted(belief, sighting.answer, patience)
+    at, answer = sighting.at, counted(belief, sighting.answer, patience)
     score = _lifted(_beyond_usual(belief, answer.score, patience), belief, patience)
     step = _step(belief, at, patience)
     evidence = belief.evidence + _weight(step, patience.time_constant) * (score - belief.evidence)
-    recent = (*_newer(belief.recent, at - _window(belief, at, patience)), Glance(at, score, _places(answer, patience)))
+    recent = (*_newer(belief.recent, at - _window(belief, at, patience)), _glance(at, score, answer, patience))
     if evidence < patience.suspect_at:
         most = max(patience.lasting_usual, belief.background.printer)  # or a score that climbs slowly would raise its own bar
         usual = belief.usual + _weight(step, patience.calm_time) * (min(answer.score, most) - belief.usual)
@@ -224,17 +250,6 @@ def _judged(belief: Belief, sighting: Sighting, patience: Patience) -> Belief:
 def _used_to(belief: Belief, score: float, weight: float) -> Belief:
     """Move what is usual towards a score."""
     return replace(belief, usual=belief.usual + weight * (score - belief.usual))
-
-
-def _counted(belief: Belief, answer: Answer, patience: Patience) -> Answer:
-    """Return the answer without what lies in an ignore zone or in a place that was a false alarm."""
-    if not (patience.zones or belief.forgiven):
-        return answer
-
-    def ignored(box: Box) -> bool:
-        return ignored_by(patience.zones, box, patience.forgiven_overlap) or _is_forgiven(belief, box, patience)
-
-    return without(answer, ignored)
 
 
 def _beyond_usual(belief: Belief, score: float, patience: Patience) -> float:
@@ -293,8 +308,9 @@ def _together(place: Box, others: tuple[Box, ...], patience: Patience) -> bool:
     return any(covered(place, other) >= patience.place_overlap for other in others)
 
 
-def _places(answer: Answer, patience: Patience) -> tuple[Box, ...]:
-    return tuple(detection.box for detection in answer.detections[:_MOST_PLACES] if detection.confidence >= patience.place_at)
+def _glance(at: float, score: float, answer: Answer, patience: Patience) -> Glance:
+    found = [detection for detection in answer.detections[:_MOST_PLACES] if detection.confidence >= patience.place_at]
+    return Glance(at, score, tuple(one.box for one in found), sum(one.confidence >= patience.hit_at for one in found))
 
 
 def _median(values: list[float]) -> float:

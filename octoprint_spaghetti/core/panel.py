@@ -35,6 +35,7 @@ class Panel:
 
     def see(self, sighting: Sighting, belief: Belief, patience: Patience) -> Opinion:
         """Show a frame to all of them, and return what the one that decides thinks; ``belief`` is the judge's after the frame."""
+        sighting = replace(sighting, answer=judge.outside_zones(sighting.answer, patience))  # of which other rules know nothing
         self._shadow.see(sighting)
         if self._rule is not None and not (belief.unfit or belief.idle):
             opinion = self._rule.see(sighting)

@@ -15,8 +15,10 @@ from octoprint_spaghetti.core.words import Answer
 _ROOM, _LEAST_SIDE = 1.6, 0.4
 #: Beyond this share of a side there is nothing to gain.
 _MOST_SIDE = 0.8
-#: The network sees 416 x 416 pixels; a region with fewer would only be blown up.
-_LEAST_PIXELS = 0.8 * 416 * 416
+#: A region with fewer pixels than this share of those that the network sees would only be blown up.
+_LEAST_SHARE = 0.8
+#: A cell of its heatmap stands for so many pixels of its input, each way; who sends none looks at as many as `nano`.
+_CELL_PIXELS, _USUAL_CELLS = 16, 26 * 26
 #: A first look as sure as this stands: the second is for what is uncertain, and must not talk a certain failure down.
 _CERTAIN = 0.85
 #: Of a box: what the enlarged look has to say of it counts instead of the first.
@@ -32,7 +34,8 @@ def region(answer: Answer, size_wh: tuple[int, int] | None) -> Box | None:
     top, bottom = _widened(box.top, box.bottom)
     wanted = Box(left, top, right, bottom)
     pixels = wanted.area * size_wh[0] * size_wh[1]
-    return wanted if pixels >= _LEAST_PIXELS and max(right - left, bottom - top) <= _MOST_SIDE else None
+    cells = answer.heatmap.rows * answer.heatmap.columns or _USUAL_CELLS
+    return wanted if pixels >= _LEAST_SHARE * cells * _CELL_PIXELS**2 and max(right - left, bottom - top) <= _MOST_SIDE else None
 
 
 def combined(first: Answer, second: Answer, looked_at: Box) -> Answer:

@@ -114,7 +114,7 @@ class ProtectionLevel(str, enum.Enum):
     """Who looks at the print."""
 
     REMOTE = "remote"  # an inference server
-    LOCAL = "local"  # the detector in this process
+    LOCAL = "local"  # the detector on this computer
     UNPROTECTED = "unprotected"
 
     def __str__(self) -> str:

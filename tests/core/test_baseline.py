@@ -43,6 +43,14 @@ def test_a_lattice_alarms_at_most_once() -> None:
     assert watched(known.background(LATTICE), 0.99, layer=40).verdict is Verdict.FAILING
 
 
+def test_a_forgiven_lattice_says_nothing_of_the_printer() -> None:
+    """A print that had to be forgiven is known by its layers alone; the next file is judged as if it had never been."""
+    known = Baselines().learn(LATTICE, good_print(0.85, range(30, 50)), hours=2.0, forgiven=True)
+    assert (known.printer, known.hours) == (0.0, 0.0)
+    assert watched(known.background(LATTICE), 0.85, layer=40).verdict is Verdict.WATCHING
+    assert watched(known.background("local/vase.gcode/1/2"), 0.85, layer=40).verdict is Verdict.FAILING
+
+
 def test_a_profile_counts_for_its_file_and_its_layers_alone() -> None:
     """Another file, and a layer far away, know nothing of the lattice."""
     known = Baselines().learn(LATTICE, good_print(0.85, range(30, 50)), hours=0.0)

@@ -199,6 +199,28 @@ def test_a_forgiven_place_does_not_hide_another() -> None:
     assert belief.verdict is Verdict.FAILING
 
 
+def test_all_that_would_have_been_an_alarm_is_forgiven_together() -> None:
+    """Who calls a picture with two sure boxes a false alarm is not asked again for the second of them."""
+    belief, seen = printing(), both(TANGLE, ELSEWHERE, 0.9)
+    for number in range(30):
+        belief = judge.advance(belief, Sighting(FIRST_JUDGED + 2.0 * number, seen), PATIENCE)
+    assert belief.verdict is Verdict.FAILING
+    belief = judge.resumed(judge.paused(judge.false_alarm(belief, PATIENCE)), 200.0, ours=True)
+    for number in range(1800):
+        belief = judge.advance(belief, Sighting(200.0 + 2.0 * number, seen), PATIENCE)
+        assert belief.verdict is Verdict.WATCHING
+
+
+def test_what_was_seen_now_and_then_beside_an_alarm_is_not_forgiven() -> None:
+    """A hand that came into a third of the pictures is not what was called a false alarm; a tangle in its place counts."""
+    belief = printing()
+    for number in range(30):
+        seen = both(TANGLE, ELSEWHERE, 0.9) if number % 3 == 0 else answer(0.95, box=TANGLE)
+        belief = judge.advance(belief, Sighting(FIRST_JUDGED + 2.0 * number, seen), PATIENCE)
+    belief = judge.false_alarm(belief, PATIENCE)
+    assert see(belief, ELSEWHERE, 200.0, 60.0).verdict is Verdict.FAILING
+
+
 def test_a_faint_box_around_everything_does_not_forgive_everything() -> None:
     """Only the place that was the alarm is forgiven, not what else was seen, and not the whole picture."""
     belief = printing()

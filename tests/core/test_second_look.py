@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from octoprint_spaghetti.core.geometry import Box, intersection
 from octoprint_spaghetti.core.second_look import combined, region
+from octoprint_spaghetti.core.words import Heatmap
 from octoprint_spaghetti.testing import answer
 
 SMALL = Box(0.70, 0.60, 0.76, 0.68)
@@ -33,6 +36,20 @@ def test_a_small_tangle_in_a_large_picture_is_looked_at_again() -> None:
 def test_no_second_look_where_nothing_is_to_be_gained(box: Box | None, size: tuple[int, int] | None) -> None:
     """A look that would show nothing new is not made."""
     assert region(answer(0.4, box=box), size) is None
+
+
+def test_a_network_that_sees_more_pixels_needs_more_to_look_again() -> None:
+    """At 640 pixels two fifths of a 720p picture show nothing that was not seen; of a 1080p picture they do."""
+    seen = replace(answer(0.4, box=SMALL), heatmap=Heatmap(40, 40, bytes(1600)))
+    assert region(seen, (1280, 720)) is None
+    assert region(seen, (1920, 1080)) is not None
+
+
+def test_a_server_that_sends_no_heatmap_is_taken_for_a_small_one() -> None:
+    """What it looks at is not known; the rule is that of the smallest network."""
+    unknown = replace(answer(0.4, box=SMALL), heatmap=Heatmap(0, 0, b""))
+    assert region(unknown, (1280, 720)) == region(answer(0.4, box=SMALL), (1280, 720)) is not None
+    assert region(unknown, (640, 480)) is None
 
 
 def test_a_certain_first_look_stands() -> None:

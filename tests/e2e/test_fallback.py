@@ -144,12 +144,12 @@ def server_to_break(start_triton: Callable[..., TritonServer]) -> Iterator[Trito
 
 
 def look(detector: Detector, count: int) -> list[str]:
-    """Look at so many pictures and return who looked; none may take longer than its deadline."""
+    """Look at so many pictures and return who looked; both share one deadline, so none takes as long as two."""
     looked = []
     for seed in range(count):
         started = time.monotonic()
         looked.append(detector.look(Frame(jpeg(seed), started, "test")).detector.split()[0])
-        assert time.monotonic() - started < DEADLINE_S + 1.0  # a busy machine's second
+        assert time.monotonic() - started < 2 * DEADLINE_S  # a full wait for each of the two
         time.sleep(0.2)
     return looked
 

@@ -121,6 +121,28 @@ while True:
 """
 
 
+def test_bad_news_that_came_late_is_heard(start: Callable[..., EdgeDetector], tmp_path: Path) -> None:
+    """A process that says after the deadline why it cannot start, and ends, is not started over and over without a word."""
+    script = tmp_path / "late.py"
+    script.write_text(
+        "import socket, time\n"
+        "from octoprint_spaghetti.adapters._proto import spaghetti_inference_pb2 as pb\n"
+        "from octoprint_spaghetti.adapters.messages import Messages\n"
+        "messages = Messages(socket.socket(fileno=0))\n"
+        "time.sleep(0.8)\n"
+        "messages.send(pb.ModelStreamInferResponse(error_message='no library').SerializeToString(), None)\n"
+    )
+    detector = start(deadline=0.3, command=(sys.executable, str(script)))
+    with pytest.raises(LocalBusy, match="still starting"):
+        detector.look(frame())
+    first = detector._child
+    assert first is not None and eventually(lambda: first._process.poll() is not None)
+    with pytest.raises(LocalCrashed, match="cannot be used: no library.*started again after 1 s"):
+        detector.look(frame())
+    with pytest.raises(LocalCrashed, match="no library"):
+        detector.look(frame())
+
+
 def test_it_keeps_to_its_share(start: Callable[..., EdgeDetector]) -> None:
     """A quarter of a core: the next look may begin after three times what this one took, and a little early is waited for.
 

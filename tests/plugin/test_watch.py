@@ -162,6 +162,20 @@ def test_a_false_alarm_undoes_a_pause_that_is_still_on_its_way(bench: Bench) -> 
     assert bench.kinds() == [NoticeKind.FAILURE, NoticeKind.INCIDENT_ENDED]
 
 
+def test_a_false_alarm_said_twice_is_a_false_alarm(bench: Bench) -> None:
+    """The impatient, or two who look, click again while OctoPrint is still pausing: the print goes on all the same."""
+    bench.print()
+    bench.run(60.0)
+    bench.detector.score = 0.95
+    bench.run(50.0)
+    bench.printer.printer_state = "PAUSING"
+    bench.watch.false_alarm()
+    bench.watch.false_alarm()
+    bench.printer.printer_state = "PAUSED"
+    bench.watch.paused()
+    assert (bench.printer.pauses, bench.printer.resumes) == (1, 1)
+
+
 @pytest.mark.parametrize("heard", ["before the click", "after it"])
 def test_a_false_alarm_waits_until_octoprint_can_resume(bench: Bench, heard: str) -> None:
     """A pause is heard of while its script still runs, and until that is through OctoPrint resumes nothing, and says nothing."""

@@ -118,6 +118,59 @@ def test_an_ignore_zone_is_honoured() -> None:
     assert (bench.printer.pauses, bench.watch.status.verdict) == (0, Verdict.WATCHING)
 
 
+LOGO = Box(0.05, 0.05, 0.25, 0.25)
+AROUND_LOGO = Zone(((0.0, 0.0), (0.3, 0.0), (0.3, 0.3), (0.0, 0.3)))
+
+
+class LogoDetector(FakeDetector):
+    """Sees a logo, more surely than anything else; and a tangle with the score it is given, which a close look confirms."""
+
+    shown = 0.83
+
+    def look(self, frame: Frame, roi: Box | None = None) -> Answer:
+        logo, tangle = answer(self.shown, box=LOGO), answer(self.score, box=TANGLE)
+        if roi is None:
+            return replace(logo, detections=(*logo.detections, *tangle.detections)) if self.score else logo
+        return tangle if roi.left <= TANGLE.left and TANGLE.right <= roi.right else answer(0.1)
+
+
+def test_what_lies_in_a_zone_is_not_learned() -> None:
+    """A logo in a zone does not become what this file, or this printer, usually scores; the next failure of the file is one."""
+    bench = Bench(replace(SETTINGS, zones=(AROUND_LOGO,)))
+    bench.detector = LogoDetector()
+    bench.printer.at = Tool((0.0, 0.0, 5.0), 25)
+    bench.print()
+    bench.run(3600.0)
+    bench.watch.end(done=True)
+    known = bench.baselines.kept
+    assert (known.hours > 0.0, known.printer, known.files) == (True, 0.0, ())
+
+
+def test_what_lies_in_a_zone_is_not_looked_at_again() -> None:
+    """The enlarged look is for the tangle beside it: a close look at a logo that is none must not talk the tangle down."""
+    bench = Bench(replace(SETTINGS, zones=(AROUND_LOGO,)))
+    bench.detector = LogoDetector()
+    bench.camera = Photographer(bench)  # type: ignore[assignment]
+    bench.print()
+    bench.run(60.0)
+    bench.detector.score = 0.75
+    bench.run(70.0)
+    assert bench.printer.pauses == 1
+
+
+def test_obicos_rule_honours_an_ignore_zone_too() -> None:
+    """Parts of the picture that do not count do not, whichever rule decides."""
+    bench = Bench(replace(SETTINGS, policy="obico", second_look=False, zones=(AROUND_LOGO,)))
+    bench.detector = detector = LogoDetector()
+    detector.shown = 0.0
+    bench.print()
+    bench.run(3600.0)
+    detector.shown = 0.95
+    bench.run(60.0)
+    assert (bench.printer.pauses, bench.watch.status.verdict) == (0, Verdict.WATCHING)
+    assert bench.watch.status.rules[1]["acted_at_s"] is None
+
+
 def test_an_incident_proposes_the_zone_it_lies_in() -> None:
     """Should it be a false alarm, one click ignores the place."""
     bench = Bench()
@@ -236,6 +289,26 @@ def test_a_detector_that_needs_a_rest_gets_it() -> None:
     bench.run(400.0)
     assert bench.camera.taken == pytest.approx(20, abs=2)
     assert bench.watch.status.verdict is Verdict.WATCHING
+
+
+def test_a_rest_is_counted_from_the_end_of_a_look() -> None:
+    """A slow look followed too early by the next would find the detector at rest, and lose every other picture."""
+    bench = Bench()
+
+    class Slow(FakeDetector):
+        def look(self, frame: Frame, roi: Box | None = None) -> Answer:
+            assert bench.clock() >= self.ready_at
+            bench.clock.forward(1.5)
+            self.ready_at = bench.clock() + 4.5
+            self.earliest_s = 4.5
+            return super().look(frame, roi)
+
+        ready_at = 0.0
+
+    bench.detector = Slow()
+    bench.print()
+    bench.run(600.0)
+    assert bench.watch.status.answers == pytest.approx(100, abs=3)
 
 
 def test_what_happens_to_the_print_stands_in_its_trace() -> None:
@@ -362,4 +435,5 @@ def test_a_suspicion_that_was_called_false_teaches() -> None:
     bench.run(3600.0)
     bench.watch.false_alarm()
     bench.watch.end(done=True)
-    assert bench.baselines.kept.hours > 0.0
+    assert bench.baselines.kept.background("local/benchy.gcode").layers == ((25, 0.45),)
+    assert bench.baselines.kept.printer == 0.0
