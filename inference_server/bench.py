@@ -22,7 +22,6 @@ import onnx
 import onnxruntime
 from onnx import TensorProto, helper, shape_inference
 
-from inference_server.contract import INPUT_SIZE
 from inference_server.model_files import default_model, int8_of
 from inference_server.onnx_detector import OnnxDetector
 from inference_server.pixels import prepare
@@ -143,11 +142,11 @@ def _for_one_picture(model: onnx.ModelProto) -> onnx.ModelProto:
 
 
 def _whole_frame(detector: OnnxDetector, jpeg: bytes) -> Callable[[], object]:
-    return lambda: detector.look(prepare(jpeg))
+    return lambda: detector.look(prepare(jpeg, size=detector.input_size))
 
 
 def _network(detector: OnnxDetector) -> Callable[[], object]:
-    prepared = prepare(picture())
+    prepared = prepare(picture(), size=detector.input_size)
     return lambda: detector.look(prepared)
 
 
@@ -171,7 +170,10 @@ def command(model: Path | None, int8: Path | None, seconds: float) -> None:
     plain = {conv: count for conv, count in found.items() if conv.kernel == 3 and conv.groups == 1}
     jpeg = picture()
     detector = OnnxDetector(path)
-    works: dict[str, Callable[[], object]] = {"network fp32": _network(detector), "decode": lambda: prepare(jpeg)}
+    works: dict[str, Callable[[], object]] = {
+        "network fp32": _network(detector),
+        "decode": lambda: prepare(jpeg, size=detector.input_size),
+    }
     works[f"{WHOLE_FRAME}fp32"] = _whole_frame(detector, jpeg)
     if int8 is not None:
         quantised = OnnxDetector(int8)
@@ -183,7 +185,7 @@ def command(model: Path | None, int8: Path | None, seconds: float) -> None:
     ceiling_ms = sum(timings[lone_names[conv]].best_ms * count for conv, count in plain.items())
     ceiling = sum(conv.flop * count for conv, count in plain.items()) / 1e9 / ceiling_ms * 1e3 if plain else None
     _print_table({name: timings[name] for name in works})
-    click.echo(f"{gflop:.2f} GFLOP a picture at {INPUT_SIZE} px: {reached:.0f} GFLOP/s reached", nl=ceiling is None)
+    click.echo(f"{gflop:.2f} GFLOP a picture at {detector.input_size} px: {reached:.0f} GFLOP/s reached", nl=ceiling is None)
     if ceiling is not None:
         click.echo(f"; its own 3x3 convolutions alone: {ceiling:.0f} GFLOP/s ({reached / ceiling:.0%})")
     document = {

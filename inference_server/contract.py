@@ -1,5 +1,7 @@
 """The tensors that cross the wire and those between the two steps of the ensemble, each name and shape once.
 
+S is the side in pixels of the square that a model looks at, a multiple of 32: its file's name says it, and its graph.
+
 ``spaghetti`` (what a printer calls) = ``decode`` (JPEG bytes to pixels) then ``detector`` (pixels to answers).
 All coordinates are fractions of the whole picture as the camera delivered it, origin at the top left.
 """
@@ -13,12 +15,10 @@ DETECTOR = "detector"
 #: Class names in the order of the ``classes`` output.
 CLASS_NAMES = ("spaghetti",)
 
-#: Width and height of the detector's input in pixels; the whole picture (or region) is stretched to this square.
-INPUT_SIZE = 416
 #: Boxes per answer; unused rows are zero and have confidence 0.
 TOP_K = 20
-#: Cells of the coarse mask, rows and columns (``INPUT_SIZE`` / 16).
-HEATMAP_SIZE = 26
+#: Pixels of the detector's input, each way, for which one cell of the coarse mask stands.
+HEATMAP_STRIDE = 16
 #: Rows and columns of the luma thumbnail.
 THUMBNAIL_ROWS, THUMBNAIL_COLUMNS = 24, 32
 
@@ -30,10 +30,10 @@ CLASSES = "classes"  # INT32 [1, TOP_K]: index into CLASS_NAMES
 FRAME_SCORE = "frame_score"  # FP32 [1, 1]: probability that the frame shows spaghetti
 SCENE = "scene"  # FP32 [1, 3]: brightness, contrast, sharpness, each 0 to 1
 THUMBNAIL = "thumbnail"  # UINT8 [1, 24, 32]: luma
-HEATMAP = "heatmap"  # UINT8 [1, 26, 26]: 255 x probability that the cell of the looked-at region shows spaghetti
+HEATMAP = "heatmap"  # UINT8 [1, S/16, S/16]: 255 x probability that the cell of the looked-at region shows spaghetti
 
 # Between decode and detector.
-IMAGE = "image"  # UINT8 [n, 3, INPUT_SIZE, INPUT_SIZE]: RGB
+IMAGE = "image"  # UINT8 [n, 3, S, S]: RGB, the whole picture (or region) stretched to the square that the model looks at
 WINDOW = "window"  # FP32 [n, 4]: which part of the picture `image` shows, left, top, right, bottom
 
 #: Request parameter "l,t,r,b": look at this part of the picture only, in full resolution.

@@ -17,7 +17,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from inference_server.contract import IMAGE, INPUT_SIZE, WINDOW
+from inference_server.contract import IMAGE, WINDOW
+from inference_server.model_files import pixels_of
 
 #: Where NVIDIA's images keep it when it is not on PATH.
 USUAL_TRTEXEC = Path("/usr/src/tensorrt/bin/trtexec")
@@ -76,7 +77,8 @@ def build_engine(model: Path, engine: Path, trtexec: Path | None = None, seconds
 
 def trtexec_command(trtexec: Path, model: Path, engine: Path) -> list[str]:
     """Return the command that builds ``engine`` in half precision for the batch sizes of :data:`BATCHES`."""
-    shapes = [f"--{name}Shapes={IMAGE}:{batch}x3x{INPUT_SIZE}x{INPUT_SIZE},{WINDOW}:{batch}x4" for name, batch in BATCHES.items()]
+    side = pixels_of(model)
+    shapes = [f"--{name}Shapes={IMAGE}:{batch}x3x{side}x{side},{WINDOW}:{batch}x4" for name, batch in BATCHES.items()]
     return [str(trtexec), f"--onnx={model}", f"--saveEngine={engine}", "--fp16", *shapes, "--skipInference"]
 
 

@@ -90,7 +90,7 @@ def compare(target: str, model: Path, jpegs: Sequence[bytes]) -> Agreement:
     Raises :class:`EngineUnfaithful` when the server does not answer with a detector's outputs.
     """
     detector = OnnxDetector(model)
-    expected = [detector.look(prepare(jpeg)) for jpeg in jpegs]
+    expected = [detector.look(prepare(jpeg, size=detector.input_size)) for jpeg in jpegs]
     return agreement(expected, _ask_all(target, jpegs))
 
 

@@ -18,10 +18,12 @@ Size = Literal["base", "nano"]
 SIZES: tuple[Size, ...] = ("base", "nano")
 DEFAULT_SIZE: Size = "base"
 _NAME = re.compile(r"spaghetti-(?P<size>[a-z]+)-(?P<pixels>\d+)-v(?P<version>\d+)\.onnx")
+#: The same in the name of an int8 copy, an engine, or a model of the user's own that keeps to it.
+_PIXELS = re.compile(r"-(\d+)-v\d+")
 
 
 class DamagedModel(RuntimeError):
-    """A model file is missing or its bytes are not those that were published."""
+    """A model file is missing, its bytes are not those that were published, or it cannot be told what it is."""
 
 
 def default_model(folder: Path = MODELS, size: Size = DEFAULT_SIZE) -> Path:
@@ -37,6 +39,26 @@ def int8_of(path: Path) -> Path | None:
     """Return the int8 file that lies beside the fp32 file ``path``, None where there is none."""
     beside = path.with_name(f"{path.stem}-int8.onnx")
     return beside if beside.is_file() else None
+
+
+def pixels_of(path: Path) -> int:
+    """Return the side in pixels of the square picture that a model or engine looks at, from its name, else from its graph.
+
+    Raises :class:`DamagedModel` where neither says it.
+    """
+    named = _PIXELS.search(path.stem)
+    if named:
+        return int(named[1])
+    if path.suffix != ".onnx":
+        raise DamagedModel(
+            f"{path.name} does not say how many pixels it looks at; name it like spaghetti-base-640-v2{path.suffix}"
+        )
+    from inference_server.onnx_detector import BadModel, OnnxDetector  # ONNX Runtime is loaded for a file of a strange name alone
+
+    try:
+        return OnnxDetector(path).input_size
+    except BadModel as error:
+        raise DamagedModel(str(error)) from error
 
 
 def verify(path: Path, sha256: str | None = None) -> None:

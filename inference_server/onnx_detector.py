@@ -33,7 +33,8 @@ class Answer:
     """What the detector says of one picture; names, types and units are those of :mod:`inference_server.contract`.
 
     ``boxes`` float32 (K, 4) fractions of the whole picture; ``confidences`` float32 (K,) descending, 0 = padding;
-    ``classes`` int32 (K,); ``frame_score`` probability 0 to 1; ``heatmap`` uint8 (26, 26), 255 x probability, over the window.
+    ``classes`` int32 (K,); ``frame_score`` probability 0 to 1; ``heatmap`` uint8 (rows, columns), 255 x probability,
+    over the window.
     """
 
     boxes: NDArray[np.float32]

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import cv2
 import numpy as np
 
-from inference_server.contract import INPUT_SIZE, THUMBNAIL_COLUMNS, THUMBNAIL_ROWS
+from inference_server.contract import THUMBNAIL_COLUMNS, THUMBNAIL_ROWS
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -24,7 +24,7 @@ WHOLE: Fractions = (0.0, 0.0, 1.0, 1.0)
 #: A decoded picture larger than this is refused before a pixel of it is decoded (a JPEG of a few kB can claim 65,535 x 65,535).
 MAX_PIXELS = 40_000_000
 #: Stretching up by a little costs no detail a detector could use; decoding at half the size saves 40 % of the time
-#: (720p at 1/2 is 360 rows for 416).
+#: (720p at 1/2 is 360 rows for a network that looks at 416).
 SMALLEST_SCALE = 0.85
 #: Smallest side of a region that may be asked for, as a fraction of the picture.
 SMALLEST_REGION = 0.02
@@ -51,8 +51,8 @@ class Prepared:
     thumbnail: NDArray[np.uint8]
 
 
-def prepare(jpeg: bytes | NDArray[np.uint8], roi: Fractions | None = None, size: int = INPUT_SIZE) -> Prepared:
-    """Decode one JPEG file and scale it for the detector.
+def prepare(jpeg: bytes | NDArray[np.uint8], roi: Fractions | None = None, *, size: int) -> Prepared:
+    """Decode one JPEG file and scale it for a detector that looks at ``size`` x ``size`` pixels.
 
     ``roi`` (left, top, right, bottom as fractions) crops that region out of the full-resolution picture first.
     Raises :class:`BadPicture` for bytes that are no complete JPEG, or for a region that is none.

@@ -1,7 +1,7 @@
 """Build the folder that Triton reads: the package's model repository, one profile, one model file.
 
 The tree in ``model_repository/`` holds what never changes. What depends on the machine (how many instances) and on
-the model file (its name, its hash) is appended to the copied configurations here.
+the model file (its name, its hash) is appended to the copied configurations here, and the size of its pictures filled in.
 """
 
 from __future__ import annotations
@@ -11,10 +11,11 @@ import os
 import shutil
 import tempfile
 from pathlib import Path
+from string import Template
 from typing import Literal
 
-from inference_server.contract import DECODE, DETECTOR, ENSEMBLE
-from inference_server.model_files import verify
+from inference_server.contract import DECODE, DETECTOR, ENSEMBLE, HEATMAP_STRIDE
+from inference_server.model_files import pixels_of, verify
 
 #: How the detector runs: ``cpu`` = ONNX Runtime in Triton's Python backend, ``onnx`` = Triton's own ONNX Runtime backend,
 #: ``tensorrt`` = an engine built for this GPU. The name is the one for Triton's ``--model-config-name``.
@@ -47,10 +48,12 @@ def assemble(target: Path, *, profile: Profile, model: Path, cores: int | None =
     ``model`` is an ``.onnx`` file (checked against the ``.sha256`` beside it, where there is one) or, for ``tensorrt``, a
     ``.plan`` built on this machine; ``cores`` (default: those this process may use) sets the number of instances.
     An older repository in ``target`` is replaced in one step. Raises :class:`RepositoryError` when ``target`` is something else
-    or the model does not fit the profile, :class:`~inference_server.model_files.DamagedModel` when its checksum does not match.
+    or the model does not fit the profile, :class:`~inference_server.model_files.DamagedModel` when its checksum does not match,
+    or when it cannot be told how large its pictures are.
     """
     _check_model(model, profile)
     _check_target(target)
+    pixels = pixels_of(model)
     cores = cores or usable_cores()
     target.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=target.parent, prefix=f".{target.name}-") as folder:
@@ -59,6 +62,8 @@ def assemble(target: Path, *, profile: Profile, model: Path, cores: int | None =
         for name in (ENSEMBLE, DECODE, DETECTOR):
             (draft / name / VERSION).mkdir(exist_ok=True)  # Triton wants it even when empty; archives drop empty folders
         shutil.copyfile(model, draft / DETECTOR / VERSION / MODEL_FILE[profile])
+        for template in draft.rglob("*.pbtxt"):
+            _fill_in(template, pixels)
         _append(draft / ENSEMBLE / "config.pbtxt", _parameters(model))
         _append(draft / DECODE / "config.pbtxt", _instances(decoders(cores, profile)))
         _append(draft / DETECTOR / "configs" / "cpu.pbtxt", _instances(detectors(cores)))
@@ -104,6 +109,12 @@ def _check_target(target: Path) -> None:
     empty = not target.exists() or (target.is_dir() and not any(target.iterdir()))
     if not (ours or empty):
         raise RepositoryError(f"{target} exists and is not a model repository of this package; name another folder")
+
+
+def _fill_in(template: Path, pixels: int) -> None:
+    """Write down how large the model's pictures are, and so its heatmap."""
+    text = Template(template.read_text(encoding="utf-8"))
+    template.write_text(text.substitute(pixels=pixels, cells=pixels // HEATMAP_STRIDE), encoding="utf-8")
 
 
 def _append(config: Path, text: str) -> None:

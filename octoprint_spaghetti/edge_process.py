@@ -103,7 +103,9 @@ class _Looker:
             roi = request.parameters["roi"].string_param if "roi" in request.parameters else ""
             region = self._pixels.parse_region(roi) if roi else None
             drill = "drill" in request.parameters and request.parameters["drill"].bool_param
-            prepared = self._pixels.prepare(self._picture(request.raw_input_contents[0], drill), region)
+            prepared = self._pixels.prepare(
+                self._picture(request.raw_input_contents[0], drill), region, size=self._detector.input_size
+            )
         except self._pixels.BadPicture as error:
             reply.error_message = str(error)
         except MemoryError:

@@ -21,10 +21,10 @@ def look_again_and_again(model: Path, jpegs: Sequence[bytes], seconds: float) ->
     cv2.setNumThreads(1)
     detector = OnnxDetector(model)
     for _ in range(WARM_UP_CALLS):
-        detector.look(prepare(jpegs[0]))
+        detector.look(prepare(jpegs[0], size=detector.input_size))
     frames, cpu, end = 0, time.process_time(), time.perf_counter() + seconds
     while time.perf_counter() < end:
-        detector.look(prepare(jpegs[frames % len(jpegs)]))
+        detector.look(prepare(jpegs[frames % len(jpegs)], size=detector.input_size))
         frames += 1
     return frames, time.process_time() - cpu
 

@@ -26,14 +26,13 @@ from inference_server.contract import (
     FRAME_SCORE,
     HEATMAP,
     IMAGE,
-    INPUT_SIZE,
     WINDOW,
 )
 from inference_server.detector import options
 from inference_server.detector.backbones import pads_of_same
 from inference_server.detector.geometry import Boxes
 from inference_server.detector.metrics import Scores
-from inference_server.detector.model import Calibration, Detector, Ensemble, Network, Served, count_macs
+from inference_server.detector.model import SIZES, Calibration, Detector, Ensemble, Network, Served, count_macs
 from inference_server.model_files import MAX_BYTES
 
 #: TensorRT 8.6 and ONNX Runtime 1.14, the oldest that are served, read this operator set.
@@ -68,11 +67,11 @@ def _detector(saved: Mapping[str, Any]) -> Detector:
 
 
 def served_size(saved: Mapping[str, Any]) -> int:
-    """Return the side in pixels at which a checkpoint's network is served; the first runs did not say."""
-    return int(saved["config"].get("served", INPUT_SIZE))
+    """Return the side in pixels at which a checkpoint's network is served; the first runs, all of nano, did not say."""
+    return int(saved["config"].get("served", SIZES["nano"].pixels))
 
 
-def export(detector: Network, calibration: Calibration, facts: Mapping[str, str], path: Path, size: int = INPUT_SIZE) -> None:
+def export(detector: Network, calibration: Calibration, facts: Mapping[str, str], path: Path, size: int) -> None:
     """Write ``detector`` (in eval mode; it is fused and rounded in place) to ``path`` with its sha256 beside it, whole or not at all.
 
     Weights lie in the file with 16 or 8 bits and are widened when it is loaded: a

@@ -15,7 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from inference_server.contract import INPUT_SIZE, TOP_K
+from inference_server.contract import TOP_K
 from inference_server.detector.backbones import BACKBONES, RepConv, fold_normalisation
 
 #: Pixels of input per cell of the box head and of the mask head.
@@ -69,7 +69,7 @@ class Size:
 
 
 #: ``nano`` costs least; ``base`` sees most, and is shipped as an ensemble of both.
-SIZES: Mapping[str, Size] = {"nano": Size("twin", 64, INPUT_SIZE, 1.0), "base": Size("lite0", 64, INPUT_SIZE, 10.0)}
+SIZES: Mapping[str, Size] = {"nano": Size("twin", 64, 416, 1.0), "base": Size("lite0", 64, 640, 10.0)}
 
 
 class Detector(nn.Module):

@@ -23,7 +23,6 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, Subset
 from tqdm import tqdm
 
-from inference_server.contract import INPUT_SIZE
 from inference_server.detector import options
 from inference_server.detector.backbones import BACKBONES, Lite
 from inference_server.detector.dataset import Mix, PseudoLabel, Recipe, Scenes
@@ -41,7 +40,7 @@ class Config:
     # network: `nano` of inference_server.detector.model.SIZES
     backbone: str = "twin"
     width: int = 64
-    served: int = INPUT_SIZE  # pixels of the side at which it is checked, calibrated and exported
+    served: int = SIZES["nano"].pixels  # pixels of the side at which it is checked, calibrated and exported
     # data: what the scenes are made of, and the seed of all chance
     recipe: Recipe = field(default_factory=Recipe)
     # optimisation: AdamW, linear warm-up, cosine to a hundredth

@@ -50,7 +50,7 @@ class LocalDetector:
         """Return what is seen in the frame, or in the region ``roi`` of it; raises :class:`PictureRefused`."""
         try:
             jpeg = self._with_tangle(frame.jpeg) if frame.drill else frame.jpeg
-            prepared = self._pixels.prepare(jpeg, None if roi is None else roi.xyxy)
+            prepared = self._pixels.prepare(jpeg, None if roi is None else roi.xyxy, size=self._detector.input_size)
         except self._pixels.BadPicture as error:
             raise PictureRefused(say("The local detector could not read the picture: %(error)s.", error=error)) from error
         return self._answer(prepared, self._detector.look(prepared))

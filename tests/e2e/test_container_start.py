@@ -100,7 +100,8 @@ def test_the_first_start_builds_and_proves_and_the_second_serves_at_once(machine
     """One trtexec run for two starts, with the batches that are promised; the answer is the model's own."""
     work = tmp_path / "work"
     said, score, words = served(machine, work)
-    expected = OnnxDetector(default_model()).look(prepare(FRAME)).frame_score
+    detector = OnnxDetector(default_model())
+    expected = detector.look(prepare(FRAME, size=detector.input_size)).frame_score
     assert score == pytest.approx(expected, abs=1e-4)
     assert expected > 0.5
     assert (said["profile"], said["why"]) == ("tensorrt", "NVIDIA L4 and TensorRT are there")

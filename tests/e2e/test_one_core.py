@@ -79,11 +79,12 @@ def test_the_int8_detector_answers_the_same_when_it_is_served(server: TritonServ
     apart = []
     with grpcclient.InferenceServerClient(server.target) as client:
         for jpeg in frames():
-            served, here = ask(client, jpeg), small.look(prepare(jpeg))
+            prepared = prepare(jpeg, size=small.input_size)
+            served, here = ask(client, jpeg), small.look(prepared)
             assert served["frame_score"][0] == pytest.approx(here.frame_score, abs=SAME)
             np.testing.assert_allclose(served["confidences"], here.confidences, atol=SAME)
             assert np.abs(served["heatmap"].astype(int) - here.heatmap.astype(int)).max() <= 1
-            apart.append(abs(here.frame_score - plain.look(prepare(jpeg)).frame_score))
+            apart.append(abs(here.frame_score - plain.look(prepared).frame_score))
     assert 0 < max(apart) < ROUNDED
 
 

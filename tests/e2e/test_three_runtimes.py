@@ -17,7 +17,6 @@ onnx = pytest.importorskip("onnx", reason="needs onnx: pip install 'octoprint-sp
 
 import tritonclient.grpc as triton_client  # noqa: E402 - after the checks for what is missing
 
-from inference_server.contract import INPUT_SIZE  # noqa: E402
 from inference_server.detector.export import unpacked  # noqa: E402
 from inference_server.detector.model import SIZES as TRAINED  # noqa: E402
 from inference_server.detector.model import Calibration, Detector, Ensemble, Served  # noqa: E402
@@ -66,7 +65,7 @@ def revived(request: pytest.FixtureRequest) -> tuple[Served, OnnxDetector]:
             parameter.data.copy_(arrays[f"detector.{name}"])
     assert len(convolutions) == sum(isinstance(module, torch.nn.Conv2d) for module in modules.values())
     facts = {one.key: one.value for one in model.metadata_props}
-    return Served(network, Calibration(**json.loads(facts["calibration"])), INPUT_SIZE).eval(), OnnxDetector(path)
+    return Served(network, Calibration(**json.loads(facts["calibration"])), int(facts["input_size"])).eval(), OnnxDetector(path)
 
 
 def dotted(node: str) -> str:
@@ -76,7 +75,7 @@ def dotted(node: str) -> str:
 
 
 def in_torch(served: Served, jpeg: bytes) -> tuple[float, np.ndarray, np.ndarray, np.ndarray]:
-    prepared = prepare(jpeg)
+    prepared = prepare(jpeg, size=served.size)
     with torch.no_grad():
         boxes, confidences, _, score, heatmap = served(
             torch.from_numpy(prepared.image[None]), torch.from_numpy(prepared.window[None])
@@ -85,7 +84,7 @@ def in_torch(served: Served, jpeg: bytes) -> tuple[float, np.ndarray, np.ndarray
 
 
 def in_onnx_runtime(detector: OnnxDetector, jpeg: bytes) -> tuple[float, np.ndarray, np.ndarray, np.ndarray]:
-    answer = detector.look(prepare(jpeg))
+    answer = detector.look(prepare(jpeg, size=detector.input_size))
     return answer.frame_score, answer.confidences, answer.boxes, answer.heatmap
 
 

@@ -144,8 +144,9 @@ def test_served_answers_are_those_of_the_model_in_process(
     """Triton adds and loses nothing: each output within 1e-4 (the heatmap: one step) of the detector run in this process."""
     jpeg = picture(1, *size)
     served = ask(client, jpeg, **({} if roi is None else {"roi": ",".join(map(str, roi))}))
-    prepared = prepare(jpeg, roi)
-    expected = OnnxDetector(default_model()).look(prepared)
+    detector = OnnxDetector(default_model())
+    prepared = prepare(jpeg, roi, size=detector.input_size)
+    expected = detector.look(prepared)
     for name in ("boxes", "confidences", "classes", "frame_score"):
         assert np.abs(served[name][0] - getattr(expected, name)).max() <= 1e-4, name
     assert np.abs(served["heatmap"][0].astype(int) - expected.heatmap).max() <= 1
@@ -311,7 +312,7 @@ def production(folder: Path, profile: str) -> Path:
     """Return a repository of a profile with the shipped model where the stand-in backend finds it."""
     model = default_model()
     if profile == "tensorrt":
-        model = folder / "engine.plan"
+        model = folder / f"{model.stem}.plan"
         model.write_bytes(b"stands for an engine")
     repository = assemble(folder / "repository", profile=profile, model=model, cores=1)  # type: ignore[arg-type]
     shutil.copy(default_model(), repository / DETECTOR / "1" / "model.onnx")
@@ -331,7 +332,8 @@ def test_the_production_configuration_loads_and_serves(binary: TritonBinary, tmp
         grpcclient.InferenceServerClient(server.target) as client,
     ):
         server.wait_ready(READY_S)
-        expected = OnnxDetector(default_model()).look(prepare(picture()))
+        detector = OnnxDetector(default_model())
+        expected = detector.look(prepare(picture(), size=detector.input_size))
         assert float(ask(client, picture())["frame_score"][0, 0]) == pytest.approx(expected.frame_score, abs=1e-4)
         assert server.model_config(DETECTOR)["backend"] == backend
 

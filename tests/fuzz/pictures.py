@@ -8,13 +8,15 @@ import cv2
 import numpy as np
 from hypothesis import strategies as st
 
-from inference_server.contract import INPUT_SIZE
 from inference_server.pixels import BadPicture, parse_region, prepare
 from octoprint_spaghetti.core.errors import PictureUnusable
 from octoprint_spaghetti.core.jpeg import MOST_BYTES, check_jpeg, size_wh
 from octoprint_spaghetti.core.multipart import Parts
 from tests.fuzz.campaign import Target
 from tests.fuzz.inputs import damaged, pieces
+
+#: Of the square that a detector looks at.
+SIDE = 416
 
 
 def _jpeg(width: int, height: int, *parameters: int) -> bytes:
@@ -48,8 +50,8 @@ def on_the_server(question: tuple[bytes, str]) -> None:
     """A picture and a region become the network's input, or are refused."""
     data, region = question
     with suppress(BadPicture):
-        prepared = prepare(data, parse_region(region) if region else None)
-        assert prepared.image.shape == (3, INPUT_SIZE, INPUT_SIZE)
+        prepared = prepare(data, parse_region(region) if region else None, size=SIDE)
+        assert prepared.image.shape == (3, SIDE, SIDE)
         assert np.isfinite(prepared.scene).all()
         assert ((prepared.window >= 0.0) & (prepared.window <= 1.0)).all()
 

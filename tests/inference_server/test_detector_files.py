@@ -83,7 +83,7 @@ def test_the_shipped_model_tells_a_rendered_failure_from_a_rendered_print(size, 
     from inference_server.scene import Scene
 
     detector, scene = OnnxDetector(default_model(size=size)), Scene(seed, frames=60, failure_at=20)
-    good, failed = (detector.look(prepare(scene.jpeg(frame))) for frame in (15, 55))
+    good, failed = (detector.look(prepare(scene.jpeg(frame), size=detector.input_size)) for frame in (15, 55))
     assert good.frame_score < 0.5 < failed.frame_score
     left, top, right, bottom = scene.tangle_box(55)
     x, y = (failed.boxes[0, :2] + failed.boxes[0, 2:]) / 2

@@ -11,7 +11,7 @@ import pytest
 torch = pytest.importorskip("torch")
 onnx = pytest.importorskip("onnx")
 
-from inference_server.contract import HEATMAP_SIZE, INPUT_SIZE, TOP_K  # noqa: E402 - only where torch is
+from inference_server.contract import HEATMAP_STRIDE, TOP_K  # noqa: E402 - only where torch is
 from inference_server.detector.backbones import BACKBONES, _conv_same  # noqa: E402 - only where torch is
 from inference_server.detector.export import LEAST_HALVED, LEAST_IN_BYTES, TOLERANCE, ExportFailed, export, prove, unpacked  # noqa: E402
 from inference_server.detector.model import (  # noqa: E402
@@ -31,6 +31,7 @@ from inference_server.detector.model import (  # noqa: E402
 from inference_server.onnx_detector import OnnxDetector  # noqa: E402
 from inference_server.pixels import prepare  # noqa: E402
 
+SIDE = 416
 WHOLE = torch.tensor([[0.0, 0.0, 1.0, 1.0]])
 
 
@@ -66,17 +67,17 @@ class Scripted(torch.nn.Module):
 
 
 def served(peaks, frame=4.0):
-    return Served(Scripted(peaks, frame), Calibration(), INPUT_SIZE)
+    return Served(Scripted(peaks, frame), Calibration(), SIDE)
 
 
-BLACK = torch.zeros(1, 3, INPUT_SIZE, INPUT_SIZE, dtype=torch.uint8)
+BLACK = torch.zeros(1, 3, SIDE, SIDE, dtype=torch.uint8)
 
 
 @pytest.fixture(scope="module")
 def exported(tmp_path_factory):
     path = tmp_path_factory.mktemp("model") / "spaghetti-nano-416-v7.onnx"
     detector = lively()
-    export(detector, Calibration(1.3, -0.2), {"trained_steps": "3"}, path)
+    export(detector, Calibration(1.3, -0.2), {"trained_steps": "3"}, path, SIDE)
     return path, detector
 
 
@@ -102,7 +103,7 @@ def test_each_size_costs_what_its_machine_can_pay(name, most):
 @pytest.mark.parametrize("backbone", ["repvgg", "shuffle"])
 def test_the_other_backbones_are_small_enough_for_a_pi(backbone):
     """What may stand in for nano's backbone costs no more than a nano may."""
-    assert count_macs(lively(backbone).fuse(), INPUT_SIZE) <= 1_000_000_000
+    assert count_macs(lively(backbone).fuse(), SIDE) <= 1_000_000_000
 
 
 def test_shapes_and_types_are_those_of_the_contract(exported):
@@ -111,16 +112,16 @@ def test_shapes_and_types_are_those_of_the_contract(exported):
     answer = detector.look(prepare(jpeg(), size=detector.input_size))
     assert answer.boxes.shape == (TOP_K, 4) and answer.boxes.dtype == np.float32
     assert answer.confidences.shape == (TOP_K,) and answer.classes.dtype == np.int32
-    assert answer.heatmap.shape == (HEATMAP_SIZE, HEATMAP_SIZE) and answer.heatmap.dtype == np.uint8
+    assert answer.heatmap.shape == (SIDE // HEATMAP_STRIDE,) * 2 and answer.heatmap.dtype == np.uint8
     assert 0.0 <= answer.frame_score <= 1.0
 
 
 def test_torch_and_onnx_runtime_agree(exported):
     """Export proves itself on noise and windows, and refuses a file of another network."""
     path, detector = exported
-    prove(Served(detector, Calibration(1.3, -0.2), INPUT_SIZE).eval(), path)
+    prove(Served(detector, Calibration(1.3, -0.2), SIDE).eval(), path)
     with pytest.raises(ExportFailed, match="differs"):
-        prove(Served(lively(seed=1), Calibration(), INPUT_SIZE).eval(), path)
+        prove(Served(lively(seed=1), Calibration(), SIDE).eval(), path)
     assert TOLERANCE <= 1e-3
 
 
@@ -151,7 +152,7 @@ def test_a_file_that_is_unpacked_answers_as_before(exported, tmp_path):
     plain = unpacked(onnx.load(str(path)))
     assert {one.data_type for one in plain.graph.initializer if len(one.dims) == 4} == {onnx.TensorProto.FLOAT}
     onnx.save(plain, str(tmp_path / "plain.onnx"))
-    packed_one, plain_one = (OnnxDetector(one).look(prepare(jpeg())) for one in (path, tmp_path / "plain.onnx"))
+    packed_one, plain_one = (OnnxDetector(one).look(prepare(jpeg(), size=SIDE)) for one in (path, tmp_path / "plain.onnx"))
     assert packed_one.frame_score == pytest.approx(plain_one.frame_score, abs=1e-5)
 
 
@@ -167,8 +168,8 @@ def test_an_ensemble_answers_with_the_mean_of_its_members(tmp_path):
         assert torch.allclose((parts[0] + parts[1]) / 2, parts[2], atol=1e-4)
         assert torch.allclose(parts[2], parts[3], atol=1e-3, rtol=1e-3)
     path = tmp_path / "spaghetti-base-416-v8.onnx"
-    export(both, Calibration(), {}, path)
-    assert OnnxDetector(path).look(prepare(jpeg())).heatmap.shape == (HEATMAP_SIZE, HEATMAP_SIZE)
+    export(both, Calibration(), {}, path, SIDE)
+    assert OnnxDetector(path).look(prepare(jpeg(), size=SIDE)).heatmap.shape == (SIDE // HEATMAP_STRIDE,) * 2
 
 
 def test_boxes_come_strongest_first_and_padding_is_zero():
@@ -210,7 +211,7 @@ def test_a_frame_that_looks_good_lowers_its_boxes():
 
 def test_sides_of_zero_are_a_middling_box():
     """A logit of 0 on each side reaches the same distance from the cell's centre every way."""
-    box = decoded_boxes(torch.zeros(1, 4, 52, 52), INPUT_SIZE)[0, :, 26, 26] * INPUT_SIZE
+    box = decoded_boxes(torch.zeros(1, 4, 52, 52), SIDE)[0, :, 26, 26] * SIDE
     assert box.tolist() == pytest.approx(
         [212 - SIDE_SCALE_PX, 212 - SIDE_SCALE_PX, 212 + SIDE_SCALE_PX, 212 + SIDE_SCALE_PX], abs=1e-3
     )

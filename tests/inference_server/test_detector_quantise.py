@@ -41,7 +41,7 @@ def row(name: str, split: str = "train", source: str = "rendered", path=None) ->
 
 
 def distances(plain: OnnxDetector, small: OnnxDetector) -> list[float]:
-    frames = [prepare(frame(seed, number)) for seed in (5, 6) for number in (5, 15, 25, 35, 55)]
+    frames = [prepare(frame(seed, number), size=plain.input_size) for seed in (5, 6) for number in (5, 15, 25, 35, 55)]
     return [abs(plain.look(one).frame_score - small.look(one).frame_score) for one in frames]
 
 

@@ -99,8 +99,8 @@ def test_half_precision_is_well_within_what_is_allowed(tmp_path: Path) -> None:
 
     half = tmp_path / "half.onnx"
     onnx.save(convert_float_to_float16(unpacked(onnx.load(str(default_model()))), keep_io_types=True), str(half))
-    prepared = [prepare(jpeg) for jpeg in rendered_frames()]
     detectors = (OnnxDetector(default_model()), OnnxDetector(half))
+    prepared = [prepare(jpeg, size=detectors[0].input_size) for jpeg in rendered_frames()]
     found = agreement(*([detector.look(picture) for picture in prepared] for detector in detectors))
     assert max(found.frame_score, found.confidence) <= MOST_SCORE / 2
     assert found.heatmap <= MOST_HEAT // 2

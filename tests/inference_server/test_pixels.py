@@ -8,15 +8,20 @@ import cv2
 import numpy as np
 import pytest
 
-from inference_server.contract import INPUT_SIZE
-from inference_server.pixels import MAX_PIXELS, BadPicture, checked_region, jpeg_size, parse_region, prepare
+from inference_server.pixels import MAX_PIXELS, BadPicture, Fractions, Prepared, checked_region, jpeg_size, parse_region
+from inference_server.pixels import prepare as prepare_for
 
 #: 16 x 16 pixels of pure red in CMYK, as a picture editor saves it.
 CMYK_RED = base64.b64decode(
     "/9j/7gAOQWRvYmUAZAAAAAAA/9sAQwAbEhQXFBEbFxYXHhwbIChCKyglJShROj0wQmBVZWRfVV1baniZgWpxkHNbXYW1hpCeo6utq2eAvMm6pseZqKuk/8AA"
     "FAgAEAAQBEMRAE0RAFkRAEsRAP/EABUAAQEAAAAAAAAAAAAAAAAAAAAG/8QAFBABAAAAAAAAAAAAAAAAAAAAAP/aAA4EQwBNAFkASwAAPwCmTKZUwAAAD//Z"
 )
+SIDE = 416
 RED, GREEN, BLUE, WHITE = (0, 0, 255), (0, 255, 0), (255, 0, 0), (255, 255, 255)
+
+
+def prepare(jpeg: bytes, roi: Fractions | None = None) -> Prepared:
+    return prepare_for(jpeg, roi, size=SIDE)
 
 
 def encoded(picture: np.ndarray, *parameters: int) -> bytes:
@@ -74,7 +79,7 @@ def test_no_damage_ends_in_anything_but_a_picture_or_a_refusal() -> None:
             int(rng.integers(3))
         ]
         try:
-            assert prepare(damaged.tobytes()).image.shape == (3, INPUT_SIZE, INPUT_SIZE)
+            assert prepare(damaged.tobytes()).image.shape == (3, SIDE, SIDE)
         except BadPicture:
             refused += 1
     assert 0 < refused < 1000
@@ -84,7 +89,7 @@ def test_no_damage_ends_in_anything_but_a_picture_or_a_refusal() -> None:
 def test_a_picture_of_any_size_fills_the_square(width: int, height: int) -> None:
     """The picture is stretched: its corners are the input's corners."""
     prepared = prepare(encoded(np.full((height, width, 3), 200, np.uint8)))
-    assert prepared.image.shape == (3, INPUT_SIZE, INPUT_SIZE)
+    assert prepared.image.shape == (3, SIDE, SIDE)
     assert prepared.image.dtype == np.uint8
     assert prepared.image.min() > 190
     assert prepared.window.tolist() == [0, 0, 1, 1]
@@ -95,7 +100,7 @@ def test_a_picture_of_any_size_fills_the_square(width: int, height: int) -> None
 def test_colours_are_rgb_and_in_their_places(size: tuple[int, int]) -> None:
     """Red, green, blue and white quarters stay where they are, at each scale of decoding."""
     image = prepare(encoded(quarters(*size))).image
-    near, far = INPUT_SIZE // 4, 3 * INPUT_SIZE // 4
+    near, far = SIDE // 4, 3 * SIDE // 4
     for (row, column), rgb in {(near, near): (255, 0, 0), (near, far): (0, 255, 0), (far, near): (0, 0, 255)}.items():
         assert np.abs(image[:, row, column].astype(int) - rgb).max() < 12
     assert image[:, far, far].min() > 243

@@ -13,25 +13,30 @@ from inference_server.model_files import DamagedModel, default_model
 from inference_server.repository import SOURCE, RepositoryError, assemble, decoders
 
 CONFIGS = sorted(path.relative_to(SOURCE) for path in SOURCE.rglob("*.pbtxt"))
-SIZE = contract.INPUT_SIZE
-OUTPUTS = {
-    contract.BOXES: ("TYPE_FP32", [contract.TOP_K, 4]),
-    contract.CONFIDENCES: ("TYPE_FP32", [contract.TOP_K]),
-    contract.CLASSES: ("TYPE_INT32", [contract.TOP_K]),
-    contract.FRAME_SCORE: ("TYPE_FP32", [1]),
-    contract.HEATMAP: ("TYPE_UINT8", [contract.HEATMAP_SIZE, contract.HEATMAP_SIZE]),
-}
-PIXELS = {contract.IMAGE: ("TYPE_UINT8", [3, SIZE, SIZE]), contract.WINDOW: ("TYPE_FP32", [4])}
-EXTRAS = {
-    contract.SCENE: ("TYPE_FP32", [3]),
-    contract.THUMBNAIL: ("TYPE_UINT8", [contract.THUMBNAIL_ROWS, contract.THUMBNAIL_COLUMNS]),
-}
-JPEG = {contract.JPEG: ("TYPE_UINT8", [-1])}
-TENSORS = {
-    contract.ENSEMBLE: (JPEG, {**OUTPUTS, **EXTRAS}),
-    contract.DECODE: (JPEG, {**PIXELS, **EXTRAS}),
-    contract.DETECTOR: (PIXELS, OUTPUTS),
-}
+#: For each side of the pictures, of nano and of base, the cells of its heatmap.
+CELLS = {416: 26, 640: 40}
+
+
+def contracted(model: str, pixels: int) -> tuple[dict[str, tuple[str, list[int]]], dict[str, tuple[str, list[int]]]]:
+    """Return the inputs and outputs that contract.py promises of a model for pictures of that side."""
+    outputs = {
+        contract.BOXES: ("TYPE_FP32", [contract.TOP_K, 4]),
+        contract.CONFIDENCES: ("TYPE_FP32", [contract.TOP_K]),
+        contract.CLASSES: ("TYPE_INT32", [contract.TOP_K]),
+        contract.FRAME_SCORE: ("TYPE_FP32", [1]),
+        contract.HEATMAP: ("TYPE_UINT8", [CELLS[pixels], CELLS[pixels]]),
+    }
+    prepared = {contract.IMAGE: ("TYPE_UINT8", [3, pixels, pixels]), contract.WINDOW: ("TYPE_FP32", [4])}
+    extras = {
+        contract.SCENE: ("TYPE_FP32", [3]),
+        contract.THUMBNAIL: ("TYPE_UINT8", [contract.THUMBNAIL_ROWS, contract.THUMBNAIL_COLUMNS]),
+    }
+    jpeg = {contract.JPEG: ("TYPE_UINT8", [-1])}
+    return {
+        contract.ENSEMBLE: (jpeg, {**outputs, **extras}),
+        contract.DECODE: (jpeg, {**prepared, **extras}),
+        contract.DETECTOR: (prepared, outputs),
+    }[model]
 
 
 def parsed(path: Path) -> model_config_pb2.ModelConfig:
@@ -44,23 +49,35 @@ def tensors(declared: object) -> dict[str, tuple[str, list[int]]]:
 
 @pytest.fixture
 def model(tmp_path: Path) -> Path:
-    path = tmp_path / "spaghetti-test.onnx"
+    return named(tmp_path)
+
+
+def named(folder: Path, pixels: int = 416) -> Path:
+    """Return a model file of which only the name is true."""
+    path = folder / f"spaghetti-test-{pixels}-v1.onnx"
     path.write_bytes(b"not read by assemble")
     return path
 
 
+@pytest.fixture
+def repository(tmp_path: Path, model: Path) -> Path:
+    """Return what is assembled of the shipped tree."""
+    return assemble(tmp_path / "repository", profile="cpu", model=model)
+
+
+@pytest.mark.parametrize("pixels", CELLS)
 @pytest.mark.parametrize("config", CONFIGS, ids=str)
-def test_each_configuration_has_the_contracts_tensors(config: Path) -> None:
-    """Names, types and shapes are those of contract.py, in every profile."""
-    found = parsed(SOURCE / config)
+def test_each_configuration_has_the_contracts_tensors(tmp_path: Path, config: Path, pixels: int) -> None:
+    """Names, types and shapes are those of contract.py, in every profile and for every size of model."""
+    found = parsed(assemble(tmp_path / "repository", profile="cpu", model=named(tmp_path, pixels)) / config)
     assert found.name == config.parts[0]
-    assert (tensors(found.input), tensors(found.output)) == TENSORS[found.name]
+    assert (tensors(found.input), tensors(found.output)) == contracted(found.name, pixels)
 
 
 @pytest.mark.parametrize("config", [path for path in CONFIGS if path.parts[0] != contract.ENSEMBLE], ids=str)
-def test_each_step_batches_and_sheds_what_it_cannot_do(config: Path) -> None:
+def test_each_step_batches_and_sheds_what_it_cannot_do(repository: Path, config: Path) -> None:
     """Frames of many printers are done together, and a crowd is refused instead of queued for ever."""
-    batching = parsed(SOURCE / config).dynamic_batching
+    batching = parsed(repository / config).dynamic_batching
     policy = batching.default_queue_policy
     assert policy.timeout_action == model_config_pb2.ModelQueuePolicy.REJECT
     assert policy.max_queue_size > 0
@@ -68,29 +85,31 @@ def test_each_step_batches_and_sheds_what_it_cannot_do(config: Path) -> None:
 
 
 @pytest.mark.parametrize("config", [path for path in CONFIGS if path.parts[0] == contract.DETECTOR], ids=str)
-def test_a_frame_that_waited_in_vain_is_refused_before_its_printer_gives_it_up(config: Path) -> None:
+def test_a_frame_that_waited_in_vain_is_refused_before_its_printer_gives_it_up(repository: Path, config: Path) -> None:
     """Both steps' waits together stay below the plugin's deadline of 5 s, so that a busy server can say that it is busy."""
-    waits = [parsed(SOURCE / path).dynamic_batching.default_queue_policy for path in (config, Path("decode/config.pbtxt"))]
+    waits = [parsed(repository / path).dynamic_batching.default_queue_policy for path in (config, Path("decode/config.pbtxt"))]
     assert sum(policy.default_timeout_microseconds for policy in waits) < 5_000_000
 
 
 @pytest.mark.parametrize("config", [path for path in CONFIGS if path.parts[0] == contract.DETECTOR], ids=str)
-def test_each_detector_is_warm_before_it_is_ready(config: Path) -> None:
+def test_each_detector_is_warm_before_it_is_ready(repository: Path, config: Path) -> None:
     """The first printer's first frame is no slower than the second's."""
-    found = parsed(SOURCE / config)
-    assert set(found.model_warmup[0].inputs) == set(PIXELS)
+    (warm_up,) = parsed(repository / config).model_warmup
+    wanted, _ = contracted(contract.DETECTOR, 416)
+    assert {name: list(given.dims) for name, given in warm_up.inputs.items()} == {
+        name: dims for name, (_, dims) in wanted.items()
+    }
 
 
-def test_the_production_detector_leaves_the_device_to_triton() -> None:
-    """Without an instance_group Triton takes every GPU it sees, and still loads where there is none."""
-    assert not parsed(SOURCE / "detector" / "config.pbtxt").instance_group
-    assert parsed(SOURCE / "detector" / "config.pbtxt").platform == "tensorrt_plan"
+def test_the_production_detector_is_an_engine(repository: Path) -> None:
+    """The configuration without a name is that of TensorRT."""
+    assert parsed(repository / "detector" / "config.pbtxt").platform == "tensorrt_plan"
 
 
 @pytest.mark.parametrize(("profile", "file"), [("cpu", "model.onnx"), ("onnx", "model.onnx"), ("tensorrt", "model.plan")])
 def test_a_repository_is_complete(tmp_path: Path, profile: str, file: str) -> None:
     """Each model has its version folder, and the detector its file under the name its backend looks for."""
-    model = tmp_path / f"some{Path(file).suffix}"
+    model = tmp_path / f"some-416-v1{Path(file).suffix}"
     model.write_bytes(b"weights")
     repository = assemble(tmp_path / "made" / "repository", profile=profile, model=model, cores=4)  # type: ignore[arg-type]
     assert sorted(path.name for path in repository.iterdir()) == ["decode", "detector", "spaghetti"]
@@ -105,14 +124,14 @@ def test_what_is_served_says_its_name(tmp_path: Path, model: Path) -> None:
     """Class names, model name and hash are in the configuration that a client can ask for."""
     parameters = parsed(assemble(tmp_path / "r", profile="cpu", model=model) / "spaghetti" / "config.pbtxt").parameters
     assert parameters["class_names"].string_value == ",".join(contract.CLASS_NAMES)
-    assert parameters["model_name"].string_value == "spaghetti-test"
+    assert parameters["model_name"].string_value == "spaghetti-test-416-v1"
     assert len(parameters["model_sha256"].string_value) == 64
 
 
 def test_a_files_strange_name_does_not_break_the_configuration(tmp_path: Path) -> None:
     """Quotes and backslashes come back as they were."""
     model = tmp_path / 'my "best"\\ model.onnx'
-    model.write_bytes(b"x")
+    model.write_bytes(default_model(size="nano").read_bytes())
     repository = assemble(tmp_path / "r", profile="cpu", model=model)
     assert parsed(repository / "spaghetti" / "config.pbtxt").parameters["model_name"].string_value == 'my "best"\\ model'
 
@@ -158,6 +177,26 @@ def test_a_folder_that_is_no_repository_is_left_alone(tmp_path: Path, model: Pat
     with pytest.raises(RepositoryError, match="name another folder"):
         assemble(tmp_path, profile="cpu", model=model)
     assert model.is_file()
+
+
+def test_a_model_of_any_name_is_asked_how_large_its_pictures_are(tmp_path: Path) -> None:
+    """Whoever calls his own model as he likes need not say it twice."""
+    model = tmp_path / "mine.onnx"
+    model.write_bytes(default_model(size="nano").read_bytes())
+    repository = assemble(tmp_path / "r", profile="cpu", model=model)
+    assert tensors(parsed(repository / "decode" / "config.pbtxt").output)[contract.IMAGE] == ("TYPE_UINT8", [3, 416, 416])
+
+
+@pytest.mark.parametrize(
+    ("profile", "name", "says"), [("tensorrt", "mine.plan", "name it like"), ("cpu", "a.onnx", "cannot be loaded")]
+)
+def test_a_model_that_does_not_say_how_large_its_pictures_are_is_refused(
+    tmp_path: Path, profile: str, name: str, says: str
+) -> None:
+    """An engine cannot be asked; the message says how to name it."""
+    (tmp_path / name).write_bytes(b"x")
+    with pytest.raises(DamagedModel, match=says):
+        assemble(tmp_path / "r", profile=profile, model=tmp_path / name)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(("profile", "name"), [("cpu", "a.plan"), ("tensorrt", "a.onnx")])

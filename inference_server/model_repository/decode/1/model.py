@@ -20,17 +20,19 @@ class TritonPythonModel:
     def initialize(self, args: dict[str, str]) -> None:
         """Keep OpenCV to one thread: the instances are what uses the cores."""
         cv2.setNumThreads(1)
+        outputs = json.loads(args["model_config"])["output"]
+        self._size = int(next(tensor for tensor in outputs if tensor["name"] == IMAGE)["dims"][-1])
 
     def execute(self, requests: list[Any]) -> list[Any]:
         """Answer each request of the batch, in order."""
-        return [_answer(request) for request in requests]
+        return [_answer(request, self._size) for request in requests]
 
 
-def _answer(request: Any) -> Any:
+def _answer(request: Any, size: int) -> Any:
     try:
         asked = json.loads(request.parameters() or "{}")
         jpeg = with_tangle(_jpeg(request)) if asked.get(DRILL) is True else _jpeg(request)
-        prepared = prepare(jpeg, _region(asked))
+        prepared = prepare(jpeg, _region(asked), size=size)
     except BadPicture as error:
         return pb_utils.InferenceResponse([], pb_utils.TritonError(str(error), pb_utils.TritonError.INVALID_ARG))
     named = {IMAGE: prepared.image, WINDOW: prepared.window, SCENE: prepared.scene, THUMBNAIL: prepared.thumbnail}
