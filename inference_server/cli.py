@@ -6,6 +6,8 @@ So ``spaghetti-server serve`` starts without torch, and ``--help`` without anyth
 from __future__ import annotations
 
 import importlib
+import platform
+import sys
 from collections.abc import Mapping
 
 import click
@@ -27,6 +29,10 @@ VERBS: Mapping[str, tuple[str, str, str]] = {
 }
 
 
+#: The plugin, and what its own detector shares with the server, run on Python 3.9 too.
+OLDEST_PYTHON = (3, 11)
+
+
 class VerbMissing(click.ClickException):
     """The packages that a verb needs are not installed."""
 
@@ -45,6 +51,11 @@ class LazyGroup(click.Group):
         """Import and return one verb, None when there is no such; raises :class:`VerbMissing` when its packages are missing."""
         if cmd_name not in VERBS:
             return None
+        if sys.version_info < OLDEST_PYTHON:
+            raise click.ClickException(
+                f"spaghetti-server needs Python {'.'.join(map(str, OLDEST_PYTHON))} or newer, this is {platform.python_version()}; "
+                "the plugin itself runs on older ones"
+            )
         module, _, extra = VERBS[cmd_name]
         try:
             found: click.Command = importlib.import_module(module).command

@@ -40,7 +40,7 @@ class EngineFailed(RuntimeError):
 
 def engine_path(folder: Path, model: Path, gpu: str, tensorrt: str) -> Path:
     """Return the file in ``folder`` for the engine of ``model`` on a ``gpu`` (its name) with that version of TensorRT."""
-    digest = hashlib.sha256(model.read_bytes()).hexdigest()[:12]
+    digest = f"{pixels_of(model)}px-{hashlib.sha256(model.read_bytes()).hexdigest()[:12]}"
     place = re.sub(r"[^a-z0-9.]+", "-", f"{gpu} tensorrt {tensorrt}".lower()).strip("-")
     return folder / f"{model.stem}-{digest}-{place}.plan"
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import secrets
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -43,7 +43,7 @@ class Agreement:
     """How far two detectors are apart on the same frames, at most.
 
     ``frame_score`` and ``confidence`` (of each frame's first box) as differences of probabilities, 0 to 1; ``heatmap`` in
-    steps of 255; ``detected`` is how many frames scored above one half, 0 < detected < frames.
+    steps of 255; ``detected`` is how many frames scored above one half. What is no number is no agreement.
     """
 
     frames: int
@@ -55,7 +55,7 @@ class Agreement:
     @property
     def holds(self) -> bool:
         """Tell whether the two are the same detector, within what half precision explains."""
-        return max(self.frame_score, self.confidence) <= MOST_SCORE and self.heatmap <= MOST_HEAT
+        return self.frame_score <= MOST_SCORE and self.confidence <= MOST_SCORE and self.heatmap <= MOST_HEAT
 
 
 class EngineUnfaithful(EngineFailed):
@@ -95,15 +95,26 @@ def compare(target: str, model: Path, jpegs: Sequence[bytes]) -> Agreement:
 
 
 def agreement(expected: Sequence[Answer], served: Sequence[Answer]) -> Agreement:
-    """Return the largest differences between two detectors' answers to the same frames."""
+    """Return the largest differences between two detectors' answers to the same frames; NaN where an answer is none.
+
+    Raises :class:`EngineUnfaithful` when they are not of one shape.
+    """
     pairs = list(zip(expected, served, strict=True))
+    shapes = {answer.heatmap.shape for answer in (*expected, *served)}
+    if len(shapes) != 1:
+        raise EngineUnfaithful(f"The engine is not of this model: heatmaps are of {', '.join(map(str, sorted(shapes)))} cells.")
     return Agreement(
         frames=len(pairs),
         detected=sum(mine.frame_score > 0.5 for mine, _ in pairs),
-        frame_score=max(abs(mine.frame_score - theirs.frame_score) for mine, theirs in pairs),
-        confidence=max(abs(float(mine.confidences[0]) - float(theirs.confidences[0])) for mine, theirs in pairs),
+        frame_score=_largest(mine.frame_score - theirs.frame_score for mine, theirs in pairs),
+        confidence=_largest(float(mine.confidences[0]) - float(theirs.confidences[0]) for mine, theirs in pairs),
         heatmap=max(int(np.abs(mine.heatmap.astype(int) - theirs.heatmap).max()) for mine, theirs in pairs),
     )
+
+
+def _largest(differences: Iterable[float]) -> float:
+    """Return the largest, signs aside; NaN when one is (Python's own ``max`` would pass over it)."""
+    return float(np.abs(np.fromiter(differences, float)).max())
 
 
 def note_of(engine: Path) -> Path:

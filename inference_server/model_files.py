@@ -18,8 +18,8 @@ Size = Literal["base", "nano"]
 SIZES: tuple[Size, ...] = ("base", "nano")
 DEFAULT_SIZE: Size = "base"
 _NAME = re.compile(r"spaghetti-(?P<size>[a-z]+)-(?P<pixels>\d+)-v(?P<version>\d+)\.onnx")
-#: The same in the name of an int8 copy, an engine, or a model of the user's own that keeps to it.
-_PIXELS = re.compile(r"-(\d+)-v\d+")
+#: How the name of such a file begins, of its int8 copy, or of a model of the user's own that keeps to it; and what an engine's name says.
+_PIXELS = re.compile(r"spaghetti-[a-z]+-(\d+)-v\d+|.*-(\d+)px-")
 
 
 class DamagedModel(RuntimeError):
@@ -46,9 +46,9 @@ def pixels_of(path: Path) -> int:
 
     Raises :class:`DamagedModel` where neither says it.
     """
-    named = _PIXELS.search(path.stem)
+    named = _PIXELS.match(path.stem)
     if named:
-        return int(named[1])
+        return int(named[1] or named[2])
     if path.suffix != ".onnx":
         raise DamagedModel(
             f"{path.name} does not say how many pixels it looks at; name it like spaghetti-base-640-v2{path.suffix}"

@@ -66,6 +66,12 @@ class OnnxDetector:
         missing = {IMAGE, WINDOW, *_OUTPUTS} - names
         if missing:
             raise BadModel(f"{self.path} is not a spaghetti detector: it has no tensor {', '.join(sorted(missing))}")
+        side = next(tensor for tensor in self._session.get_inputs() if tensor.name == IMAGE).shape[-1]
+        if not isinstance(side, int):
+            raise BadModel(
+                f"{self.path} does not say how many pixels it looks at (its {IMAGE} is {side} wide); export it with one size"
+            )
+        self._input_size = side
 
     @property
     def metadata(self) -> Mapping[str, str]:
@@ -75,7 +81,7 @@ class OnnxDetector:
     @property
     def input_size(self) -> int:
         """Side in pixels of the square picture that the model looks at."""
-        return int(next(tensor for tensor in self._session.get_inputs() if tensor.name == IMAGE).shape[-1])
+        return self._input_size
 
     def look(self, prepared: Prepared) -> Answer:
         """Look at one picture that :func:`inference_server.pixels.prepare` made; blocks for some milliseconds."""

@@ -6,6 +6,7 @@ saturates between the steps and answers otherwise, so it gets fp32.
 
 from __future__ import annotations
 
+import platform
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -18,6 +19,8 @@ CPUINFO = Path("/proc/cpuinfo")
 #: What Linux calls the instructions that multiply bytes into 32-bit sums, fastest first. Measured with the first; ARM has its own, which
 #: nobody has measured here.
 VNNI = ("avx512_vnni", "avx_vnni")
+#: What ``platform.machine()`` says of processors that need them: AVX2's older instruction saturates between the steps.
+X86 = ("x86_64", "AMD64", "i686", "i386")
 
 
 @dataclass(frozen=True)
@@ -41,6 +44,11 @@ def byte_instructions(cpuinfo: Path = CPUINFO) -> str | None:
         return None
     flags = next((set(line.partition(":")[2].split()) for line in lines if line.startswith("flags")), set())
     return next((name for name in VNNI if name in flags), None)
+
+
+def sums_bytes_exactly(machine: str = "", cpuinfo: Path = CPUINFO) -> bool:
+    """Return whether an int8 file answers on this processor (``machine``: its architecture) as where it passed the accuracy gate."""
+    return (machine or platform.machine()) not in X86 or byte_instructions(cpuinfo) is not None
 
 
 def for_cpu(asked: Asked, instructions: str | None, model: Path | None = None) -> Chosen:

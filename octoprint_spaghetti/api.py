@@ -158,6 +158,8 @@ class Api(octoprint.plugin.BlueprintPlugin):
     @Permissions.SETTINGS.require(403)
     def forget_token(self) -> flask.Response:
         """Forget the stored token; saving an empty one means to keep it."""
+        for problem in self.refusals({"token": ""}):  # the environment gives it
+            flask.abort(flask.make_response(told({"error": problem["sentence"], "setting": "token"}), 400))
         self._settings.set(["token"], "")
         self._settings.save(trigger_event=True)
         if self.watcher is not None:

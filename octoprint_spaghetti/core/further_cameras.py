@@ -62,6 +62,10 @@ class FurtherCameras:
         camera, zones = given.get("camera"), given.get("zones", ())
         if not isinstance(camera, str) or not camera.strip():
             raise SettingRefused(name, say("%(name)s: each camera needs a name or an address", name=name))
+        if "@" in camera and "://" not in camera:  # a name is shown to everybody who may look
+            raise SettingRefused(
+                name, say("%(name)s: an address with a password begins with http://, https:// or rtsp://", name=name)
+            )
         kind = _ADDRESS if "://" in camera else _NAME
         return FurtherCamera(kind.check(name, camera), _ZONES.check(name, zones))
 

@@ -10,6 +10,7 @@ from typing import Any, Protocol
 from urllib.parse import SplitResult, urlsplit
 
 from octoprint_spaghetti.core.errors import SettingRefused
+from octoprint_spaghetti.core.redaction import HIDDEN
 from octoprint_spaghetti.core.sentence import Sentence, joined, say
 from octoprint_spaghetti.core.zones import Zone
 
@@ -263,8 +264,10 @@ class Zones:
 
 
 def shown(value: object) -> str:
-    """Return ``value`` as it may stand in a sentence: short, and readable as a value."""
+    """Return ``value`` as it may stand in a sentence, which is logged: short, readable as a value, and no address with a password."""
     text = repr(value)
+    if "@" in text:
+        return HIDDEN
     return text if len(text) <= 60 else text[:57] + "..."
 
 

@@ -16,6 +16,7 @@ _SHAPES = (
         r"(?i)((?:x-api-key|api[_-]?key|apikey|token|password|passwd|pwd|secret|authorization)[\"']?\s*[:=]\s*[\"']?)[^\s\"',;}&]+"
     ),
     re.compile(r"(?i)(\b[a-z][a-z0-9+.-]*://)[^\s/\"']+(?=@)"),
+    re.compile(r"(\b[\w.+-]+:)(?!//)[^\s/\"'@]+(?=@[\w\[])"),
 )
 
 

@@ -18,6 +18,8 @@ SECRET = "hunter2-hunter2"
         f"GET /snapshot?token={SECRET}&x=1",
         f"rtsp://admin:{SECRET}@192.0.2.7/stream",
         f"rtsp://admin:p@{SECRET}@192.0.2.7/stream",
+        f"further camera admin:{SECRET}@192.0.2.9/snap.jpg",
+        f"broker ha:{SECRET}@nas.local",
         f"GET /snapshot.cgi?user=admin&pwd={SECRET}",
         f"mqtt_password: {SECRET}",
         f'{{"apikey": "{SECRET}"}}',

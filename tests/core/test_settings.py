@@ -57,6 +57,26 @@ def test_a_bad_value_is_refused_with_a_sentence(name: str, value: object, said: 
     assert refusal.value.name == name
 
 
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("mqtt_host", "mqtt://ha:g3h3im@192.0.2.5"),
+        ("mqtt_host", "ha:g3h3im@192.0.2.5"),
+        ("link", "http://admin:g3h3im@octopi.local:70000"),
+        ("servers", ["https://admin:g3h3im@192.0.2.7"]),
+        ("servers", "admin:g3h3im@192.0.2.7"),
+        ("camera_url", "admin:g3h3im@192.0.2.9/snap.jpg"),
+        ("also_watched", ["admin:g3h3im@192.0.2.9/snap.jpg"]),
+        ("action", "admin:g3h3im@192.0.2.9"),
+    ],
+)
+def test_a_password_in_the_wrong_field_is_repeated_by_no_refusal(name: str, value: object) -> None:
+    """The sentence is logged, and the log is in the bundle that people send to strangers."""
+    with pytest.raises(SettingRefused) as refusal:
+        check(name, value)
+    assert "g3h3im" not in str(refusal.value)
+
+
 def test_addresses_may_be_typed_with_commas_or_blanks() -> None:
     """One text field is enough for several servers; doubles are dropped."""
     assert check("servers", "gpu.local:8001, [::1]:8001 gpu.local:8001") == ("gpu.local:8001", "[::1]:8001")

@@ -53,6 +53,14 @@ def test_a_verb_whose_packages_are_missing_names_the_extra(monkeypatch: pytest.M
     assert done.output == "Error: spaghetti-server train needs torch: run pip install 'octoprint-spaghetti[train]'\n"
 
 
+def test_an_old_python_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The server's code would end in the middle of its work there."""
+    monkeypatch.setattr(cli.sys, "version_info", (3, 9, 18))
+    done = CliRunner().invoke(main, ["gateway"])
+    assert done.exit_code == 1
+    assert "needs Python 3.11 or newer" in done.output
+
+
 def test_the_listed_serve_is_the_commands_own_sentence() -> None:
     """The table of verbs repeats what the command says of itself."""
     assert VERBS["serve"][1] in str(main.get_command(None, "serve").help)  # type: ignore[arg-type,union-attr]

@@ -15,6 +15,7 @@ from inference_server.engine import (
     tensorrt_version,
     trtexec_command,
 )
+from inference_server.model_files import default_model, pixels_of
 from inference_server.repository import SOURCE
 
 
@@ -34,6 +35,15 @@ def trtexec(folder: Path, script: str) -> Path:
     program.write_text(f'#!/bin/sh\nfor a in "$@"; do case $a in --saveEngine=*) engine=${{a#*=}};; esac; done\n{script}\n')
     program.chmod(0o755)
     return program
+
+
+def test_an_engines_name_says_how_many_pixels_it_looks_at(tmp_path: Path) -> None:
+    """Also that of a model with a name of its own: an engine cannot be asked, and nobody chooses its name."""
+    mine = tmp_path / "my-printer-2-v3.onnx"
+    mine.write_bytes(default_model(size="nano").read_bytes())
+    engine = engine_path(tmp_path, mine, "NVIDIA L4", "10.11.0")
+    assert engine.name.startswith("my-printer-2-v3-416px-")
+    assert pixels_of(engine) == pixels_of(mine) == 416
 
 
 def test_an_engine_is_kept_per_model_gpu_and_tensorrt(tmp_path: Path, model: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from pathlib import Path
 
 import numpy as np
@@ -43,13 +44,22 @@ def answer(score: float = 0.9, confidence: float = 0.8, heat: int = 100) -> Answ
         (answer(confidence=0.8 - 2 * MOST_SCORE), False),
         (answer(heat=100 - MOST_HEAT), True),
         (answer(heat=100 - MOST_HEAT - 1), False),
+        (answer(score=math.nan), False),
+        (answer(confidence=math.nan), False),
     ],
 )
 def test_the_worst_frame_decides(served: Answer, holds: bool) -> None:
     """One frame that differs by more than half precision explains is enough, among any number that agree."""
-    found = agreement([answer(), answer(score=0.1)], [served, answer(score=0.1)])
+    found = agreement([answer(score=0.1), answer()], [answer(score=0.1), served])
     assert found.holds is holds
     assert (found.frames, found.detected) == (2, 1)
+
+
+def test_an_engine_of_another_size_is_refused() -> None:
+    """A heatmap of other cells comes from a network that looks at other pixels."""
+    other = dataclasses.replace(answer(), heatmap=np.zeros((40, 40), np.uint8))
+    with pytest.raises(EngineUnfaithful, match=r"not of this model.*\(26, 26\), \(40, 40\)"):
+        agreement([answer()], [other])
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from inference_server.model_files import DamagedModel
-from inference_server.precision import Chosen, byte_instructions, for_cpu
+from inference_server.precision import Chosen, byte_instructions, for_cpu, sums_bytes_exactly
 
 
 @pytest.fixture
@@ -22,6 +22,17 @@ def small(plain: Path) -> Path:
     path = plain.with_name("spaghetti-nano-416-v9-int8.onnx")
     path.touch()
     return path
+
+
+@pytest.mark.parametrize(
+    ("machine", "flags", "exact"),
+    [("x86_64", "avx2 avx512_vnni", True), ("x86_64", "avx2 avx512f", False), ("AMD64", "", False), ("aarch64", "", True)],
+)
+def test_bytes_are_for_processors_that_sum_them_exactly(tmp_path: Path, machine: str, flags: str, exact: bool) -> None:
+    """Of x86 those with VNNI; ARM has no instruction that saturates on the way."""
+    cpuinfo = tmp_path / "cpuinfo"
+    cpuinfo.write_text(f"flags\t\t: {flags}\n")
+    assert sums_bytes_exactly(machine, cpuinfo) is exact
 
 
 @pytest.mark.parametrize(

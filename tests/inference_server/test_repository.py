@@ -109,7 +109,7 @@ def test_the_production_detector_is_an_engine(repository: Path) -> None:
 @pytest.mark.parametrize(("profile", "file"), [("cpu", "model.onnx"), ("onnx", "model.onnx"), ("tensorrt", "model.plan")])
 def test_a_repository_is_complete(tmp_path: Path, profile: str, file: str) -> None:
     """Each model has its version folder, and the detector its file under the name its backend looks for."""
-    model = tmp_path / f"some-416-v1{Path(file).suffix}"
+    model = tmp_path / f"spaghetti-some-416-v1{Path(file).suffix}"
     model.write_bytes(b"weights")
     repository = assemble(tmp_path / "made" / "repository", profile=profile, model=model, cores=4)  # type: ignore[arg-type]
     assert sorted(path.name for path in repository.iterdir()) == ["decode", "detector", "spaghetti"]

@@ -14,7 +14,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from inference_server import model_files
+from inference_server import model_files, precision
 from octoprint_spaghetti import edge_process
 from octoprint_spaghetti.adapters import edge
 from octoprint_spaghetti.adapters.edge import EdgeDetector, Limits, why_missing
@@ -399,15 +399,19 @@ def test_it_does_not_outlive_octoprint(stuck: bool) -> None:
     assert eventually(lambda: is_gone(pid) or Path(f"/proc/{pid}/stat").read_text().split()[2] == "Z")
 
 
-def test_the_eight_bit_model_is_taken_where_it_is_shipped(tmp_path: Path) -> None:
-    """It is the same calibrated model, for less processor time; whichever is taken must be whole."""
+def test_the_eight_bit_model_is_taken_where_it_is_shipped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is the same calibrated model, for less processor time, but not on every processor; whichever is taken must be whole."""
+    exact = [True]
+    monkeypatch.setattr(precision, "sums_bytes_exactly", lambda: exact[0])
     plain, quantised = tmp_path / "spaghetti-nano-416-v9.onnx", tmp_path / "spaghetti-nano-416-v9-int8.onnx"
     verified: list[Path] = []
     files = SimpleNamespace(default_model=lambda: plain, verify=verified.append)
     assert edge_process._shipped(files) == plain
     quantised.touch()
     assert edge_process._shipped(files) == quantised
-    assert verified == [plain, quantised]
+    exact[0] = False
+    assert edge_process._shipped(files) == plain
+    assert verified == [plain, quantised, plain]
 
 
 def test_a_computer_without_the_libraries_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
