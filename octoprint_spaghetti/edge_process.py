@@ -23,13 +23,17 @@ from octoprint_spaghetti.adapters.messages import CPU_SECONDS, Messages, Message
 from octoprint_spaghetti.core.sentence import say
 
 if TYPE_CHECKING:
-    from inference_server.onnx_detector import Answer
+    from inference_server.onnx_detector import Answer, OnnxDetector
     from inference_server.pixels import Prepared
 
 #: Below everything that moves the printer or serves a page; above nothing but idle work.
 NICENESS = 10
 #: Of 1000: when memory runs out the kernel ends this process, and not the OctoPrint that prints.
 OUT_OF_MEMORY_SCORE = 800
+#: Here `base` does not fit beside OctoPrint (a Pi 3, a Zero 2 W): `nano` looks instead.
+LEAST_MEMORY_MB = 1200.0
+#: And here it would be late: beside a dead server a picture has two seconds on this computer, which does other things too.
+LONGEST_LOOK_S = 0.8
 
 
 def main() -> None:
@@ -86,13 +90,12 @@ class _Looker:
     def __init__(self, model: str) -> None:
         import cv2
 
-        from inference_server import model_files, onnx_detector, pixels
+        from inference_server import onnx_detector, pixels
 
         cv2.setNumThreads(1)
         self._pixels = pixels
-        path = Path(model) if model else _shipped(model_files)
-        self._detector = onnx_detector.OnnxDetector(path, threads=1)
-        self.name = path.stem
+        self._detector = onnx_detector.OnnxDetector(model, threads=1) if model else affordable()
+        self.name = self._detector.path.stem
 
     def answer(self, request: pb.ModelInferRequest) -> pb.ModelStreamInferResponse:
         """Return the answer to one request, or the message that says why its picture could not be read."""
@@ -126,11 +129,48 @@ class _Looker:
         return with_tangle(jpeg)
 
 
-def _shipped(model_files: Any) -> Path:
+def affordable(memory_mb: float | None = None, longest_s: float = LONGEST_LOOK_S) -> OnnxDetector:
+    """Return the shipped detector that sees most of those that this computer can pay for, loaded.
+
+    ``memory_mb`` is all that it has (None: to be found out), ``longest_s`` the processor time that a look may take.
+    """
+    from inference_server import model_files
+    from inference_server.onnx_detector import OnnxDetector
+
+    if (_all_memory_mb() if memory_mb is None else memory_mb) >= LEAST_MEMORY_MB:
+        base = OnnxDetector(_shipped(model_files, "base"), threads=1)
+        if _look_s(base) <= longest_s:
+            return base
+    return OnnxDetector(_shipped(model_files, "nano"), threads=1)
+
+
+def _all_memory_mb() -> float:
+    return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / 2**20
+
+
+def _look_s(detector: OnnxDetector) -> float:
+    """Return the processor time of a look, the better of two: the first lays out memory."""
+    import numpy as np
+
+    from inference_server.pixels import WHOLE, Prepared
+
+    side = detector.input_size
+    black = Prepared(
+        np.zeros((3, side, side), np.uint8), np.asarray(WHOLE, np.float32), np.zeros(3, np.float32), np.zeros((24, 32), np.uint8)
+    )
+    took = []
+    for _ in range(2):
+        started = time.process_time()
+        detector.look(black)
+        took.append(time.process_time() - started)
+    return min(took)
+
+
+def _shipped(model_files: Any, size: str) -> Path:
     """Return the shipped model, which must be whole; in eight bits, which cost least, where this processor does not round them anew."""
     from inference_server.precision import sums_bytes_exactly
 
-    path: Path = model_files.default_model()
+    path: Path = model_files.default_model(size=size)
     quantised = path.with_name(f"{path.stem}-int8.onnx")
     chosen = quantised if quantised.is_file() and sums_bytes_exactly() else path
     model_files.verify(chosen)

@@ -234,7 +234,9 @@ class SpaghettiPlugin(
             {
                 "key": "CONFIGURE",
                 "name": gettext("Test the watch"),
-                "description": gettext("Allows to test camera, server and channels, to hold a fire drill, and to delete incidents"),
+                "description": gettext(
+                    "Allows to test camera, server and channels, to hold a fire drill, and to delete incidents"
+                ),
                 "roles": ["configure"],
                 "default_groups": [ADMIN_GROUP],
             },

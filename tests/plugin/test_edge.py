@@ -405,13 +405,23 @@ def test_the_eight_bit_model_is_taken_where_it_is_shipped(tmp_path: Path, monkey
     monkeypatch.setattr(precision, "sums_bytes_exactly", lambda: exact[0])
     plain, quantised = tmp_path / "spaghetti-nano-416-v9.onnx", tmp_path / "spaghetti-nano-416-v9-int8.onnx"
     verified: list[Path] = []
-    files = SimpleNamespace(default_model=lambda: plain, verify=verified.append)
-    assert edge_process._shipped(files) == plain
+    files = SimpleNamespace(default_model=lambda size: plain, verify=verified.append)
+    assert edge_process._shipped(files, "base") == plain
     quantised.touch()
-    assert edge_process._shipped(files) == quantised
+    assert edge_process._shipped(files, "base") == quantised
     exact[0] = False
-    assert edge_process._shipped(files) == plain
+    assert edge_process._shipped(files, "base") == plain
     assert verified == [plain, quantised, plain]
+
+
+@pytest.mark.parametrize(
+    ("memory_mb", "longest_s", "size"), [(4000.0, 60.0, "base"), (900.0, 60.0, "nano"), (4000.0, 0.0, "nano")]
+)
+def test_a_small_or_slow_computer_looks_with_the_small_detector(memory_mb: float, longest_s: float, size: str) -> None:
+    """The large one would be too late beside a dead server, or leave OctoPrint no memory; which one looks is said by its name."""
+    found = edge_process.affordable(memory_mb, longest_s)
+    assert found.path.stem.removesuffix("-int8") == model_files.default_model(size=size).stem
+    assert edge_process._all_memory_mb() > 100.0
 
 
 def test_a_computer_without_the_libraries_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
