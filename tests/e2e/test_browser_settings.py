@@ -210,6 +210,7 @@ def test_what_the_environment_gives_is_locked_at_its_field(
     monkeypatch.setenv("SPAGHETTI_SHADOW", "on")
     monkeypatch.setenv("SPAGHETTI_MQTT_HOST", "broker-of-this-test")
     monkeypatch.setenv("SPAGHETTI_CHANNELS", "json://127.0.0.1:9/a-secret-of-this-test")
+    monkeypatch.setenv("SPAGHETTI_TOKEN", "a-token-of-this-test")
     monkeypatch.setenv("SPAGHETTI_WARM_UP", "very long")
     for octoprint in octoprint_server(OCTOPRINT_VERSIONS[0], camera, triton, tmp_path / "base"):
         page = OctoPrintPage.of(browser, octoprint)
@@ -228,6 +229,8 @@ def test_what_the_environment_gives_is_locked_at_its_field(
         assert stored(octoprint)["interval"] == 7.0
         with pytest.raises(OctoPrintError, match="(?s)400.*SPAGHETTI_CHANNELS"):
             octoprint.api("POST", "/plugin/spaghetti/channels", json={"address": "json://127.0.0.1:9/another"})
+        with pytest.raises(OctoPrintError, match="(?s)400.*SPAGHETTI_TOKEN"):
+            octoprint.api("DELETE", "/plugin/spaghetti/token")
         assert "a-secret-of-this-test" not in (octoprint.base / "config.yaml").read_text()
         assert "a-secret-of-this-test" not in octoprint.api("GET", "/api/settings").text
         assert octoprint.api("GET", "/plugin/spaghetti/settings").json()["settings"]["interval"] != 7.0  # what is stored, no more
