@@ -47,13 +47,13 @@ _FIRST_BACK_OFF_S, _LONGEST_BACK_OFF_S = 1.0, 60.0
 class Limits:
     """What the process may take: megabytes of private memory, and seconds.
 
-    It keeps 110 MB of 145 MB resident private at 1080p, and a progressive JPEG of 40 megapixels, the worst that is looked at,
-    fits into 220 MB and not into 200 (measured). A start takes 0.3 s on a PC and seconds from a slow SD card. A look takes
-    20 ms on a PC and, counting operations, a second or two on the slowest Pi, so one of ``hang_s`` is none. ``idle_s`` without a
-    picture, in a long pause for one, gives the memory back.
+    With base in eight bits 185 MB are resident at 720p, and a progressive JPEG of 40 megapixels, the worst that is looked at,
+    fits into 350 MB and not into 320; with base in 32 bits into 384 and not into 350 (measured). A start takes 0.3 s on a PC
+    and seconds from a slow SD card. A look takes 27 ms on a PC and, counting operations, a second or two on the slowest Pi, so
+    one of ``hang_s`` is none. ``idle_s`` without a picture, in a long pause for one, gives the memory back.
     """
 
-    memory_mb: int = 256
+    memory_mb: int = 384
     start_s: float = 60.0
     hang_s: float = 10.0
     idle_s: float = 600.0

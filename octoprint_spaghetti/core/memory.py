@@ -11,9 +11,9 @@ from dataclasses import dataclass, replace
 from octoprint_spaghetti.core.sentence import say
 
 #: With less than this available a Pi swaps to its card, or the kernel ends a process of its choice. This computer's detector is
-#: let go then, which gives about 110 MB back (measured), and is started again only when that many more are there: it must not
-#: be its own going that brings it back.
-SHORT_MB, ENOUGH_MB = 60.0, 220.0
+#: let go then, which gives about 170 MB back (185 resident with base, measured), and is started again only when that many more
+#: are there: it must not be its own going that brings it back.
+SHORT_MB, ENOUGH_MB = 60.0, 280.0
 #: OctoPrint may take so many times what it took when the print had run for ``SETTLED_S``, and must have grown by so much: 60 MB
 #: more after a visit of the page, or a timelapse, are usual.
 GROWN_TIMES, GROWN_MB = 2.0, 150.0
