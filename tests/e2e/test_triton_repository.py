@@ -38,7 +38,7 @@ OUTPUTS = {
     "frame_score": ("FP32", [-1, 1]),
     "scene": ("FP32", [-1, 3]),
     "thumbnail": ("UINT8", [-1, 24, 32]),
-    "heatmap": ("UINT8", [-1, 26, 26]),
+    "heatmap": ("UINT8", [-1, 40, 40]),  # of base, which looks at 640 pixels
 }
 READY_S = 90.0
 INVALID = "StatusCode.INVALID_ARGUMENT"
