@@ -13,7 +13,7 @@ from typing import Literal
 MODELS = Path(__file__).parent / "models"
 #: Largest file that is shipped, in bytes: a wheel and a Pi's card have to carry it.
 MAX_BYTES = 8 * 1024 * 1024
-#: ``base`` sees more, ``nano`` costs less than half: for one CPU that looks at the prints of hundreds.
+#: ``base`` sees more, ``nano`` costs a quarter: for one CPU that looks at the prints of hundreds, and for slow computers beside a printer.
 Size = Literal["base", "nano"]
 SIZES: tuple[Size, ...] = ("base", "nano")
 DEFAULT_SIZE: Size = "base"

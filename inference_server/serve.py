@@ -236,7 +236,7 @@ def _announce(serving: Serving, as_json: bool) -> None:
     type=click.Choice(SIZES),
     default=DEFAULT_SIZE,
     show_default=True,
-    help="Of the shipped detectors: base sees more, nano costs less than half.",
+    help="Of the shipped detectors: base sees more, nano costs a quarter.",
 )
 @click.option(
     "--precision",

@@ -42,7 +42,7 @@ OUTPUTS = (BOXES, CONFIDENCES, CLASSES, FRAME_SCORE, HEATMAP)
 TOLERANCE = 1e-3
 #: Weights with fewer numbers stay as they are: a node for each would cost more than it saves.
 LEAST_HALVED = 256
-#: From so many numbers on a weight gets 8 bits: the largest of each member, without which an ensemble is a file of more than 8 MB.
+#: From so many numbers on a weight gets 8 bits: the largest of each network, or base and nano in one ensemble are more than 8 MB.
 LEAST_IN_BYTES = 300_000
 #: The heatmap is rounded to 1/255, so a tie may fall to the other side.
 HEATMAP_TOLERANCE = 1

@@ -68,7 +68,7 @@ class Size:
     most_gmac: float  # multiply-accumulates a picture may cost, in billions
 
 
-#: ``nano`` costs least; ``base`` sees most, and is shipped as an ensemble of both.
+#: ``nano`` costs least; ``base`` sees most, for what is small at 416 pixels is seen at 640.
 SIZES: Mapping[str, Size] = {"nano": Size("twin", 64, 416, 1.0), "base": Size("lite0", 64, 640, 10.0)}
 
 
