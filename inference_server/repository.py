@@ -26,7 +26,8 @@ VERSION = "1"
 #: The name under which each profile's backend looks for its file.
 MODEL_FILE: dict[Profile, str] = {"cpu": "model.onnx", "onnx": "model.onnx", "tensorrt": "model.plan"}
 
-#: Decoding a 720p frame costs a CPU a third to a half of what the detector costs it (measured: 2.5 ms, and 5.7 in int8 or 9 in fp32).
+#: Decoding a 720p frame costs a CPU a third to a half of what the detector costs it (measured
+#: with nano: 2.5 ms, and 5.7 in int8 or 9 in fp32); with base a fifth.
 CORES_PER_DECODER = 4
 #: Triton 2.51 does not wake its batcher when an instance becomes free, if the queue has a limit: a frame that came while all instances of a
 #: step were busy then waits for the next frame, or for half a second. With one instance that is any two frames that come together (5 of 8

@@ -18,3 +18,8 @@ def fresh(response: flask.Response) -> flask.Response:
 def told(content: Any) -> flask.Response:
     """Return plain JSON types as a response, each sentence among them with the parts that it is translated from."""
     return fresh(flask.jsonify(with_parts(content)))
+
+
+def refused(setting: str, sentence: str) -> flask.Response:
+    """Return status 400 with the sentence that says why a setting was not stored."""
+    return flask.make_response(told({"error": sentence, "setting": setting}), 400)

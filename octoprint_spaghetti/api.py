@@ -14,7 +14,7 @@ from octoprint.access.permissions import Permissions
 from werkzeug.exceptions import HTTPException
 
 from octoprint_spaghetti import __version__
-from octoprint_spaghetti.answers import fresh, told
+from octoprint_spaghetti.answers import fresh, refused, told
 from octoprint_spaghetti.chain import ChainReport, try_chain
 from octoprint_spaghetti.core.errors import SettingRefused
 from octoprint_spaghetti.core.further_cameras import MOST_FURTHER
@@ -159,7 +159,7 @@ class Api(octoprint.plugin.BlueprintPlugin):
     def forget_token(self) -> flask.Response:
         """Forget the stored token; saving an empty one means to keep it."""
         for problem in self.refusals({"token": ""}):  # the environment gives it
-            flask.abort(flask.make_response(told({"error": problem["sentence"], "setting": "token"}), 400))
+            flask.abort(refused("token", problem["sentence"]))
         self._settings.set(["token"], "")
         self._settings.save(trigger_event=True)
         if self.watcher is not None:

@@ -16,13 +16,14 @@ import time
 import traceback
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from octoprint_spaghetti.adapters._proto import spaghetti_inference_pb2 as pb
 from octoprint_spaghetti.adapters.messages import CPU_SECONDS, Messages, MessagesBroken
 from octoprint_spaghetti.core.sentence import say
 
 if TYPE_CHECKING:
+    from inference_server.model_files import Size
     from inference_server.onnx_detector import Answer, OnnxDetector
     from inference_server.pixels import Prepared
 
@@ -132,16 +133,15 @@ class _Looker:
 def affordable(memory_mb: float | None = None, longest_s: float = LONGEST_LOOK_S) -> OnnxDetector:
     """Return the shipped detector that sees most of those that this computer can pay for, loaded.
 
-    ``memory_mb`` is all that it has (None: to be found out), ``longest_s`` the processor time that a look may take.
+    ``memory_mb`` is all that it has (None: to be found out), ``longest_s`` the processor time that a picture may take.
     """
-    from inference_server import model_files
     from inference_server.onnx_detector import OnnxDetector
 
     if (_all_memory_mb() if memory_mb is None else memory_mb) >= LEAST_MEMORY_MB:
-        base = OnnxDetector(_shipped(model_files, "base"), threads=1)
+        base = OnnxDetector(_shipped("base"), threads=1)
         if _look_s(base) <= longest_s:
             return base
-    return OnnxDetector(_shipped(model_files, "nano"), threads=1)
+    return OnnxDetector(_shipped("nano"), threads=1)
 
 
 def _all_memory_mb() -> float:
@@ -149,30 +149,28 @@ def _all_memory_mb() -> float:
 
 
 def _look_s(detector: OnnxDetector) -> float:
-    """Return the processor time of a look, the better of two: the first lays out memory."""
+    """Return the processor time of a 720p picture, the better of two: the first lays out memory."""
+    import cv2
     import numpy as np
 
-    from inference_server.pixels import WHOLE, Prepared
+    from inference_server.pixels import prepare
 
-    side = detector.input_size
-    black = Prepared(
-        np.zeros((3, side, side), np.uint8), np.asarray(WHOLE, np.float32), np.zeros(3, np.float32), np.zeros((24, 32), np.uint8)
-    )
+    jpeg = cv2.imencode(".jpg", np.zeros((720, 1280, 3), np.uint8))[1].tobytes()
     took = []
     for _ in range(2):
         started = time.process_time()
-        detector.look(black)
+        detector.look(prepare(jpeg, size=detector.input_size))
         took.append(time.process_time() - started)
     return min(took)
 
 
-def _shipped(model_files: Any, size: str) -> Path:
+def _shipped(size: Size) -> Path:
     """Return the shipped model, which must be whole; in eight bits, which cost least, where this processor does not round them anew."""
-    from inference_server.precision import sums_bytes_exactly
+    from inference_server import model_files, precision
 
-    path: Path = model_files.default_model(size=size)
-    quantised = path.with_name(f"{path.stem}-int8.onnx")
-    chosen = quantised if quantised.is_file() and sums_bytes_exactly() else path
+    path = model_files.default_model(size=size)
+    quantised = model_files.int8_of(path)
+    chosen = quantised if quantised is not None and precision.sums_bytes_exactly() else path
     model_files.verify(chosen)
     return chosen
 

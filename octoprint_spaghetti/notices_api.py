@@ -11,7 +11,7 @@ import octoprint.plugin
 from octoprint.access.permissions import Permissions
 
 from octoprint_spaghetti.adapters.apprise_channels import Letter, check_address, send_now, shown
-from octoprint_spaghetti.answers import told
+from octoprint_spaghetti.answers import refused, told
 from octoprint_spaghetti.core.errors import ChannelError, SettingRefused
 from octoprint_spaghetti.core.sentence import say, translated
 from octoprint_spaghetti.core.settings import Settings, check
@@ -70,9 +70,9 @@ class NoticesApi(octoprint.plugin.BlueprintPlugin):
             channels = check("channels", [*stored, address])
             problem = check_address(address.strip())
         except (SettingRefused, ChannelError) as error:
-            return _refused(str(error))
+            return refused("channels", str(error))
         if problem:
-            return _refused(problem)
+            return refused("channels", problem)
         self._store("channels", list(channels))
         return self.channels()
 
@@ -97,7 +97,7 @@ class NoticesApi(octoprint.plugin.BlueprintPlugin):
         try:
             checked = check("channels", [address])[0]
         except SettingRefused as error:
-            return _refused(str(error))
+            return refused("channels", str(error))
         return told({"problem": self._tested(checked)})
 
     @octoprint.plugin.BlueprintPlugin.route("/mqtt_password", methods=["DELETE"])
@@ -122,7 +122,7 @@ class NoticesApi(octoprint.plugin.BlueprintPlugin):
 
     def _store(self, name: str, value: Any) -> None:
         for problem in self.refusals({name: value}):  # the environment gives it, as a rule
-            flask.abort(_refused(problem["sentence"]))
+            flask.abort(refused(name, problem["sentence"]))
         self._settings.set([name], value)
         self._settings.save()  # without OctoPrint's event, which has an open settings dialog ask whether to reload
         self._notices().configure(self.current_settings())
@@ -145,7 +145,3 @@ class NoticesApi(octoprint.plugin.BlueprintPlugin):
         if not isinstance(given, dict) or not isinstance(given.get(name), str):
             flask.abort(400, description=f'The body must be {{"{name}": "..."}}.')
         return str(given[name])
-
-
-def _refused(problem: str) -> flask.Response:
-    return flask.make_response(told({"error": problem, "setting": "channels"}), 400)

@@ -149,9 +149,8 @@ class View:
         frame, answer, memory = look.frame, look.answer, self.memory
         seen = Sighting(frame.captured_at, answer, tool.layer, tool.position, tool.busy)
         belief = judge.advance(memory.belief, seen, self.patience)
-        usable = judge.outside_zones(
-            answer, self.patience
-        )  # what is forgiven teaches how this file looks, a zone's logo does not
+        # What is forgiven teaches how this file looks; a zone's logo teaches nothing.
+        usual = judge.outside_zones(answer, self.patience)
         self.memory = replace(
             memory,
             belief=belief,
@@ -162,7 +161,7 @@ class View:
             digest=frame.digest,
             unchanged_since=None,
             opinion=self.panel.see(seen, belief, self.patience),
-            profile=memory.profile if judge.is_idle(belief) else memory.profile.add(tool.layer, usable.score),
+            profile=memory.profile if judge.is_idle(belief) else memory.profile.add(tool.layer, usual.score),
             exhibits=bounded((*memory.exhibits, Exhibit(frame, answer))),
         )
         self.last = look

@@ -10,7 +10,6 @@ import textwrap
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 
@@ -405,12 +404,14 @@ def test_the_eight_bit_model_is_taken_where_it_is_shipped(tmp_path: Path, monkey
     monkeypatch.setattr(precision, "sums_bytes_exactly", lambda: exact[0])
     plain, quantised = tmp_path / "spaghetti-nano-416-v9.onnx", tmp_path / "spaghetti-nano-416-v9-int8.onnx"
     verified: list[Path] = []
-    files = SimpleNamespace(default_model=lambda size: plain, verify=verified.append)
-    assert edge_process._shipped(files, "base") == plain
+    monkeypatch.setattr(model_files, "default_model", lambda size: plain)
+    monkeypatch.setattr(model_files, "verify", verified.append)
+    plain.touch()
+    assert edge_process._shipped("base") == plain
     quantised.touch()
-    assert edge_process._shipped(files, "base") == quantised
+    assert edge_process._shipped("base") == quantised
     exact[0] = False
-    assert edge_process._shipped(files, "base") == plain
+    assert edge_process._shipped("base") == plain
     assert verified == [plain, quantised, plain]
 
 

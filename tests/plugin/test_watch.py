@@ -77,6 +77,14 @@ class Bench:
             self.watch.tick()
         self.clock.now = end
 
+    def be_pausing(self) -> None:
+        """Let a print fail after a calm minute, and OctoPrint take the order to pause it."""
+        self.print()
+        self.run(60.0)
+        self.detector.score = 0.95
+        self.run(50.0)
+        self.printer.printer_state = "PAUSING"
+
     def kinds(self) -> list[NoticeKind]:
         """Return the kinds of all notices, but for those of a print's beginning and end."""
         return [notice.kind for notice in self.notices if notice.kind not in (NoticeKind.PRINT_STARTED, NoticeKind.PRINT_ENDED)]
@@ -149,11 +157,7 @@ def test_a_false_alarm_undoes_our_pause_and_is_noted(bench: Bench) -> None:
 
 def test_a_false_alarm_undoes_a_pause_that_is_still_on_its_way(bench: Bench) -> None:
     """Called while OctoPrint is pausing: no further order, no notice of a pause, and the print goes on once it has paused."""
-    bench.print()
-    bench.run(60.0)
-    bench.detector.score = 0.95
-    bench.run(50.0)
-    bench.printer.printer_state = "PAUSING"
+    bench.be_pausing()
     bench.watch.false_alarm()
     bench.run(2 * PATIENCE_S)
     bench.printer.printer_state = "PAUSED"
@@ -164,11 +168,7 @@ def test_a_false_alarm_undoes_a_pause_that_is_still_on_its_way(bench: Bench) -> 
 
 def test_a_false_alarm_said_twice_is_a_false_alarm(bench: Bench) -> None:
     """The impatient, or two who look, click again while OctoPrint is still pausing: the print goes on all the same."""
-    bench.print()
-    bench.run(60.0)
-    bench.detector.score = 0.95
-    bench.run(50.0)
-    bench.printer.printer_state = "PAUSING"
+    bench.be_pausing()
     bench.watch.false_alarm()
     bench.watch.false_alarm()
     bench.printer.printer_state = "PAUSED"
@@ -179,11 +179,7 @@ def test_a_false_alarm_said_twice_is_a_false_alarm(bench: Bench) -> None:
 @pytest.mark.parametrize("heard", ["before the click", "after it"])
 def test_a_false_alarm_waits_until_octoprint_can_resume(bench: Bench, heard: str) -> None:
     """A pause is heard of while its script still runs, and until that is through OctoPrint resumes nothing, and says nothing."""
-    bench.print()
-    bench.run(60.0)
-    bench.detector.score = 0.95
-    bench.run(50.0)
-    bench.printer.printer_state = "PAUSING"
+    bench.be_pausing()
     if heard == "before the click":
         bench.watch.paused()
     bench.watch.false_alarm()
@@ -266,11 +262,7 @@ def test_no_pause_is_ordered_again_once_the_owner_has_answered(bench: Bench, ans
 
 def test_a_printer_that_is_pausing_is_believed(bench: Bench) -> None:
     """A heater that is waited for takes minutes: no second order, no alarm, and PAUSED is said when it comes."""
-    bench.print()
-    bench.run(60.0)
-    bench.detector.score = 0.95
-    bench.run(50.0)
-    bench.printer.printer_state = "PAUSING"
+    bench.be_pausing()
     bench.run(4 * PATIENCE_S)
     bench.printer.printer_state = "PAUSED"
     bench.watch.paused()
