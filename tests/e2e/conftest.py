@@ -53,8 +53,8 @@ def eventually(true: Callable[[], object], seconds: float, what: str) -> None:
 
 @pytest.fixture(scope="session")
 def model_repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return a repository for Triton with the shipped model, for the CPU."""
-    return assemble(tmp_path_factory.mktemp("triton") / "repository", profile="cpu", model=default_model(), cores=1)
+    """Return a repository for Triton with the smaller shipped model, for the CPU, which the printers of many tests share."""
+    return assemble(tmp_path_factory.mktemp("triton") / "repository", profile="cpu", model=default_model(size="nano"), cores=1)
 
 
 @pytest.fixture(scope="session")

@@ -252,7 +252,7 @@ FAULTS = (
     Fault(
         "no server, this computer looks",
         "nothing listens at the server's address",
-        with_own_detector(fallback=True),
+        with_own_detector(fallback=True, deadline=PATIENT_S),
         bent(lambda wire: wire.refuse()),
         "watching",
         "This computer looks meanwhile",

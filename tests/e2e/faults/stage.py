@@ -59,8 +59,10 @@ class Stage:
 
     @cached_property
     def repository(self) -> Path:
-        """What Triton serves; two instances, because one makes frames that come together wait for half a second."""
-        return assemble(self.folder("triton") / "repository", profile="cpu", model=default_model(), cores=2)
+        """What Triton serves: the smaller model, for ten rows happen at once on few cores; two instances, because one makes
+        frames that come together wait for half a second.
+        """
+        return assemble(self.folder("triton") / "repository", profile="cpu", model=default_model(size="nano"), cores=2)
 
     @property
     def triton(self) -> TritonServer:

@@ -41,7 +41,7 @@ def locked_triton(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TritonSe
         pytest.skip(str(missing))
     folder = tmp_path_factory.mktemp("locked")
     # Two instances: with one, Triton 2.51 lets each frame that has to wait wait for half a second.
-    repository = assemble(folder / "repository", profile="cpu", model=default_model(), cores=2)
+    repository = assemble(folder / "repository", profile="cpu", model=default_model(size="nano"), cores=2)
     server = TritonServer(repository, log=folder / "triton.log", binary=binary, key=KEY, metrics_port=free_port(ADDRESS))
     with server:
         server.wait_ready(90.0)
