@@ -32,7 +32,7 @@ from inference_server.detector import options
 from inference_server.detector.backbones import pads_of_same
 from inference_server.detector.geometry import Boxes
 from inference_server.detector.metrics import Scores
-from inference_server.detector.model import SIZES, Calibration, Detector, Ensemble, Network, Served, count_macs
+from inference_server.detector.model import SIZES, Calibration, Detector, Served, count_macs
 from inference_server.model_files import MAX_BYTES
 
 #: TensorRT 8.6 and ONNX Runtime 1.14, the oldest that are served, read this operator set.
@@ -42,7 +42,7 @@ OUTPUTS = (BOXES, CONFIDENCES, CLASSES, FRAME_SCORE, HEATMAP)
 TOLERANCE = 1e-3
 #: Weights with fewer numbers stay as they are: a node for each would cost more than it saves.
 LEAST_HALVED = 256
-#: From so many numbers on a weight gets 8 bits: the largest of each network, or base and nano in one ensemble are more than 8 MB.
+#: From so many numbers on a weight gets 8 bits: the largest of a network, which are most of its bytes.
 LEAST_IN_BYTES = 300_000
 #: The heatmap is rounded to 1/255, so a tie may fall to the other side.
 HEATMAP_TOLERANCE = 1
@@ -52,18 +52,12 @@ class ExportFailed(RuntimeError):
     """The file that was written does not do what the network does."""
 
 
-def load(checkpoint: Path) -> tuple[Network, Calibration, dict[str, Any]]:
+def load(checkpoint: Path) -> tuple[Detector, Calibration, dict[str, Any]]:
     """Read a checkpoint; returns the network in eval mode, its calibration and the facts kept beside it."""
     saved = torch.load(checkpoint, map_location="cpu", weights_only=True)
-    members = [_detector(one) for one in saved.get("members", [saved])]
-    network = Ensemble(members) if "members" in saved else members[0]
-    return network.eval(), Calibration(*saved.get("calibration", Calibration())), saved
-
-
-def _detector(saved: Mapping[str, Any]) -> Detector:
     detector = Detector(saved["config"]["backbone"], saved["config"]["width"])
     detector.load_state_dict(saved["weights"])
-    return detector
+    return detector.eval(), Calibration(*saved.get("calibration", Calibration())), saved
 
 
 def served_size(saved: Mapping[str, Any]) -> int:
@@ -71,7 +65,7 @@ def served_size(saved: Mapping[str, Any]) -> int:
     return int(saved["config"].get("served", SIZES["nano"].pixels))
 
 
-def export(detector: Network, calibration: Calibration, facts: Mapping[str, str], path: Path, size: int) -> None:
+def export(detector: Detector, calibration: Calibration, facts: Mapping[str, str], path: Path, size: int) -> None:
     """Write ``detector`` (in eval mode; it is fused and rounded in place) to ``path`` with its sha256 beside it, whole or not at all.
 
     Weights lie in the file with 16 or 8 bits and are widened when it is loaded: a
@@ -95,7 +89,7 @@ def export(detector: Network, calibration: Calibration, facts: Mapping[str, str]
         note.replace(path.with_suffix(".onnx.sha256"))
 
 
-def rounded(detector: Network) -> Network:
+def rounded(detector: Detector) -> Detector:
     """Round the weights of convolutions and linear layers in place to those that 16 bits can hold.
 
     The largest get 8 bits and a scale for each channel. What is exported, measured and shipped are the rounded weights.

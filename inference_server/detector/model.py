@@ -7,7 +7,7 @@ peaks are picked by max-pooling, duplicates dropped by a 20 x 20 overlap matrix.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -126,34 +126,6 @@ class Detector(nn.Module):
         return self
 
 
-class Ensemble(nn.Module):
-    """Detectors that were trained apart and answer together: the mean of their logits, cell by cell.
-
-    What only one of them takes for a tangle loses, also where each has its own mistake in another place; so it is more than the mean of
-    their verdicts.
-    """
-
-    def __init__(self, members: Sequence[Detector]) -> None:
-        """Join ``members``, which look at pictures of one size."""
-        super().__init__()
-        self.members = nn.ModuleList(members)
-
-    def forward(self, x: Tensor) -> Raw:
-        """Look at ``x`` (B, 3, S, S), RGB, 0 to 1; S is a multiple of 32."""
-        answers = [member(x) for member in self.members]
-        return Raw(*(torch.stack(parts).mean(0) for parts in zip(*answers)))
-
-    def fuse(self) -> Ensemble:
-        """Fold each member's training-time branches, in place; answers stay the same. Call in eval mode."""
-        for member in self.members:
-            member.fuse()
-        return self
-
-
-#: What can be calibrated, exported and measured.
-Network = Detector | Ensemble
-
-
 def _doubled(x: Tensor) -> Tensor:
     return F.interpolate(x, scale_factor=2.0, mode="nearest")
 
@@ -219,7 +191,7 @@ class Calibration(NamedTuple):
 class Served(nn.Module):
     """The fused network with everything around it that a caller should not have to know: the graph that is exported."""
 
-    def __init__(self, detector: Network, calibration: Calibration, size: int) -> None:
+    def __init__(self, detector: Detector, calibration: Calibration, size: int) -> None:
         """Wrap ``detector`` for pictures of ``size`` x ``size`` pixels."""
         super().__init__()
         self.detector = detector
@@ -273,7 +245,7 @@ def _in_picture(boxes: Tensor, window: Tensor, confidences: Tensor) -> Tensor:
     return mapped * (confidences > 0.0).to(mapped.dtype)[..., None]
 
 
-def count_macs(detector: Network, size: int) -> int:
+def count_macs(detector: Detector, size: int) -> int:
     """Count the multiply-accumulates of one picture of ``size`` x ``size`` pixels in convolutions and linear layers."""
     total = 0
 

@@ -29,7 +29,7 @@ from inference_server.detector.dataset import Mix, PseudoLabel, Recipe, Scenes
 from inference_server.detector.labels import NOISY_SOURCES, Row, data_hash, read
 from inference_server.detector.losses import loss
 from inference_server.detector.metrics import auroc, recall_above, threshold_at
-from inference_server.detector.model import SIZES, Detector, Network, evidence, grow, is_new, load_backbone
+from inference_server.detector.model import SIZES, Detector, evidence, grow, is_new, load_backbone
 from inference_server.pixels import prepare
 
 
@@ -108,7 +108,7 @@ class Check:
 
 
 @torch.no_grad()
-def frame_evidence(detector: Network, rows: list[Row], size: int, batch: int = 16) -> np.ndarray[Any, np.dtype[np.float64]]:
+def frame_evidence(detector: Detector, rows: list[Row], size: int, batch: int = 16) -> np.ndarray[Any, np.dtype[np.float64]]:
     """Return (n,) the evidence of each row's frame, in log-odds, decoded as it is when served."""
     logits = []
     for start in range(0, len(rows), batch):

@@ -19,8 +19,7 @@ import tritonclient.grpc as triton_client  # noqa: E402 - after the checks for w
 
 from inference_server.detector.export import unpacked  # noqa: E402
 from inference_server.detector.model import SIZES as TRAINED  # noqa: E402
-from inference_server.detector.model import Calibration, Detector, Ensemble, Served  # noqa: E402
-from inference_server.detector.quantise import members  # noqa: E402
+from inference_server.detector.model import Calibration, Detector, Served  # noqa: E402
 from inference_server.model_files import SIZES, default_model  # noqa: E402
 from inference_server.onnx_detector import OnnxDetector  # noqa: E402
 from inference_server.pixels import prepare  # noqa: E402
@@ -51,9 +50,8 @@ def revived(request: pytest.FixtureRequest) -> tuple[Served, OnnxDetector]:
     """Return the network of today's code with the weights that a shipped file holds, and that file."""
     path = default_model(size=request.param)
     model = unpacked(onnx.load(str(path)))
-    networks = [Detector(size.backbone, size.width) for size in (TRAINED["nano"], TRAINED["base"])]
-    joined = len([nodes for nodes in members(model).values() if any(node.op_type == "Conv" for node in nodes)]) > 1
-    network = (Ensemble(networks) if joined else networks[request.param == "base"]).eval().fuse()
+    size = TRAINED[request.param]
+    network = Detector(size.backbone, size.width).eval().fuse()
     arrays = {tensor.name: torch.from_numpy(onnx.numpy_helper.to_array(tensor).copy()) for tensor in model.graph.initializer}
     modules = dict(network.named_modules())
     convolutions = [node for node in model.graph.node if node.op_type == "Conv"]

@@ -20,7 +20,6 @@ from inference_server.detector.model import (  # noqa: E402
     SIZES,
     Calibration,
     Detector,
-    Ensemble,
     Raw,
     Served,
     count_macs,
@@ -154,22 +153,6 @@ def test_a_file_that_is_unpacked_answers_as_before(exported, tmp_path):
     onnx.save(plain, str(tmp_path / "plain.onnx"))
     packed_one, plain_one = (OnnxDetector(one).look(prepare(jpeg(), size=SIDE)) for one in (path, tmp_path / "plain.onnx"))
     assert packed_one.frame_score == pytest.approx(plain_one.frame_score, abs=1e-5)
-
-
-def test_an_ensemble_answers_with_the_mean_of_its_members(tmp_path):
-    """Folding changes nothing, and the file proves itself as that of one network does."""
-    members = lively("shuffle"), lively("lite0", seed=3)
-    both = Ensemble(members).eval()
-    x = torch.rand(1, 3, 96, 96)
-    with torch.no_grad():
-        one, other, mean = members[0](x), members[1](x), both(x)
-        folded = both.fuse()(x)
-    for parts in zip(one, other, mean, folded, strict=True):
-        assert torch.allclose((parts[0] + parts[1]) / 2, parts[2], atol=1e-4)
-        assert torch.allclose(parts[2], parts[3], atol=1e-3, rtol=1e-3)
-    path = tmp_path / "spaghetti-base-416-v8.onnx"
-    export(both, Calibration(), {}, path, SIDE)
-    assert OnnxDetector(path).look(prepare(jpeg(), size=SIDE)).heatmap.shape == (SIDE // HEATMAP_STRIDE,) * 2
 
 
 def test_boxes_come_strongest_first_and_padding_is_zero():

@@ -18,7 +18,7 @@ from inference_server.detector.quantise import (  # noqa: E402
     Sight,
     changes_once,
     chosen,
-    members,
+    network,
     quantise,
     refuse_if_worse,
 )
@@ -67,15 +67,13 @@ def test_only_what_gains_is_rounded(path):
 
     model = onnx.load(str(path))
     in_bytes = {name for node in model.graph.node if node.op_type == "DequantizeLinear" for name in node.output}
-    networks = [nodes for nodes in members(model).values() if any(node.op_type == "Conv" for node in nodes)]
-    assert networks
-    for nodes in networks:
-        convolutions = [node for node in nodes if node.op_type == "Conv"]
-        heads = [node for node in convolutions if any(head in node.name for head in HEADS)]
-        first, *inner = [node for node in convolutions if node not in heads]
-        rounded = [node for node in inner if node.input[1] in in_bytes]
-        assert first.input[1] not in in_bytes and not [node for node in heads if node.input[1] in in_bytes]
-        assert len(heads) == 3 and len(rounded) == (len(inner) if changes_once(nodes) else 10)
+    nodes = network(model)
+    convolutions = [node for node in nodes if node.op_type == "Conv"]
+    heads = [node for node in convolutions if any(head in node.name for head in HEADS)]
+    first, *inner = [node for node in convolutions if node not in heads]
+    rounded = [node for node in inner if node.input[1] in in_bytes]
+    assert first.input[1] not in in_bytes and not [node for node in heads if node.input[1] in in_bytes]
+    assert len(heads) == 3 and len(rounded) == (len(inner) if changes_once(nodes) else 10)
 
 
 @pytest.mark.parametrize("path", sorted(MODELS.glob("*-nano-*-int8.onnx")), ids=lambda path: path.name)

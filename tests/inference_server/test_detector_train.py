@@ -14,10 +14,9 @@ pytest.importorskip("onnx")
 
 from inference_server.detector.calibrate import calibrate, fit  # noqa: E402 - only where torch is
 from inference_server.detector.dataset import Mix, PseudoLabel, Recipe, Scenes  # noqa: E402
-from inference_server.detector.ensemble import ensemble  # noqa: E402
 from inference_server.detector.export import load  # noqa: E402
 from inference_server.detector.labels import lesson, read, sampling_weights, tangles, trainable  # noqa: E402
-from inference_server.detector.model import Detector, Ensemble  # noqa: E402
+from inference_server.detector.model import Detector  # noqa: E402
 from inference_server.detector.strands import draw_tangle  # noqa: E402
 from inference_server.detector.textures import draw_texture  # noqa: E402
 from inference_server.detector.train import Config, done, learning_rate, train  # noqa: E402
@@ -228,18 +227,6 @@ def test_training_runs_stops_and_goes_on(data, tmp_path):
     mixed = blend([tmp_path / "run" / "last.pt", tmp_path / "run" / "best.pt"])["weights"]
     name = "peak_head.weight"
     assert torch.allclose(mixed[name], (last[name] + best[name]) / 2)
-    joined = ensemble([tmp_path / "run" / "last.pt", tmp_path / "run" / "best.pt"])
-    torch.save(joined, tmp_path / "joined.pt")
-    network, _, facts = load(tmp_path / "joined.pt")
-    assert isinstance(network, Ensemble) and facts["step"] == last_steps(tmp_path / "run")
-    torch.save({**joined["members"][0], "config": {**joined["config"], "served": 320}}, tmp_path / "smaller.pt")
-    with pytest.raises(ValueError, match="different sizes"):
-        ensemble([tmp_path / "run" / "last.pt", tmp_path / "smaller.pt"])
     found = calibrate(tmp_path / "run" / "best.pt", data, size=64)
     detector, calibration, _ = load(tmp_path / "run" / "best.pt")
     assert calibration == found and not detector.training
-
-
-def last_steps(run):
-    """Return the steps that last.pt and best.pt of ``run`` have behind them together."""
-    return sum(torch.load(run / name, weights_only=True)["step"] for name in ("last.pt", "best.pt"))
