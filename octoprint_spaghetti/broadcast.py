@@ -13,6 +13,8 @@ from octoprint_spaghetti.core.settings import Settings
 from octoprint_spaghetti.core.words import Detection, Frame, Notice, Status, Verdict
 
 _ALARMED = frozenset({Verdict.SUSPECT, Verdict.FAILING})
+#: A connection that could not even be prepared, for a file that is not there yet, is tried again after this.
+OPEN_AGAIN_S = 60.0
 
 
 @dataclass(frozen=True)
@@ -51,6 +53,7 @@ class Broadcast:
         self._logger = logger
         self._broker: Broker | None = None
         self._trouble = ""
+        self._open_again_at = 0.0  # monotonic second, while there is trouble
         self._last: tuple[Status, Frame | None, float, float] | None = None  # the arguments of the last show()
         self._shown = Shown()
 
@@ -67,7 +70,7 @@ class Broadcast:
     def open(self) -> None:
         """Connect to the broker of the settings, if they name one; returns at once."""
         address = BrokerAddress.of(self._settings)
-        self._trouble = ""
+        said, self._trouble = self._trouble, ""
         if address is None:
             return
         try:
@@ -76,7 +79,8 @@ class Broadcast:
             )
         except ChannelError as error:
             self._trouble = str(error)
-            self._logger.warning("%s", error)
+            if self._trouble != said:
+                self._logger.warning("%s", error)
         else:
             self._broker.start()
 
@@ -92,6 +96,9 @@ class Broadcast:
     def show(self, status: Status, frame: Frame | None, now: float, wall: float) -> None:
         """Publish a status of Unix time ``wall``, and the picture when it is due at monotonic second ``now``."""
         self._last = status, frame, now, wall
+        if self._trouble and now >= self._open_again_at:
+            self._open_again_at = now + OPEN_AGAIN_S
+            self.open()
         if self._broker is None or not self._broker.connected:
             return
         topics = self._broker.topics

@@ -7,9 +7,11 @@ import logging
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 import pytest
 
+from octoprint_spaghetti.broadcast import OPEN_AGAIN_S
 from octoprint_spaghetti.core.settings import Settings
 from octoprint_spaghetti.core.words import Notice, NoticeKind, Status
 from octoprint_spaghetti.notices import INBOX_SIZE, ChannelReport, Notices, Report
@@ -240,6 +242,23 @@ def test_secrets_are_in_no_log_and_no_report(office: Office, caplog: pytest.LogC
     assert ids[0] != Notices(Settings(), picture_of=office.picture_of, obey=print).id_of(
         office.receiver.address(f"fail/{SECRET}")
     )
+
+
+def test_a_password_file_that_comes_late_is_read(office: Office, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """Until then the problem is said, in the log once; nobody has to save the settings again."""
+    secret = tmp_path / "secret"
+    notices = office.open(mqtt_host="127.0.0.1", mqtt_port=1, mqtt_user="printer", mqtt_password=f"file:{secret}")
+
+    def says(words: str) -> bool:
+        office.ahead_s += OPEN_AGAIN_S
+        notices.show(Status(), None)
+        return words in notices.report.mqtt_problem
+
+    for _ in range(3):
+        eventually(lambda: says("cannot be read"), "the missing file")
+    secret.write_text(SECRET)
+    eventually(lambda: says("cannot be reached"), "the try to connect")
+    assert [record.message for record in caplog.records if "cannot be read" in record.message][1:] == []
 
 
 def test_a_test_of_a_channel_shows_in_its_report(office: Office) -> None:
