@@ -7,11 +7,14 @@ import re
 import socket
 import subprocess
 import threading
+import time
 from pathlib import Path
 from types import TracebackType
 
 #: How long a blocked read may take before it looks whether the camera is being closed.
 _POLL_S = 0.1
+#: How long the encoder may take to say what it sends.
+_START_S = 60.0
 
 
 class RtspCamera:
@@ -30,6 +33,7 @@ class RtspCamera:
             + ["-c:v", "libx264", "-preset", "ultrafast", "-tune", "zerolatency", "-g", str(keyframe_every), "-threads", "1"]
             + ["-sdp_file", str(self._sdp), "-f", "rtp", f"rtp://127.0.0.1:{self._media.getsockname()[1]}?pkt_size=1200"]
         )
+        self._wait_for_description()
         self._thread = threading.Thread(target=self._serve, name="rtsp-camera")
         self._thread.start()
 
@@ -55,6 +59,16 @@ class RtspCamera:
         self._thread.join()
         self._control.close()
         self._media.close()
+
+    def _wait_for_description(self) -> None:
+        """Whoever connects is told at once what is sent, also on a machine on which the encoder starts slowly."""
+        end = time.monotonic() + _START_S
+        while not (self._sdp.exists() and self._sdp.read_text(encoding="ascii").endswith("\n")):
+            if self._encoder.poll() is not None or time.monotonic() > end:
+                self._encoder.kill()
+                self._encoder.wait()
+                raise RuntimeError("ffmpeg does not encode")
+            time.sleep(_POLL_S)
 
     def _serve(self) -> None:
         while not self._closing.is_set():

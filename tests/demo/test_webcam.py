@@ -53,7 +53,7 @@ def webcam(clock: Clock) -> Iterator[Webcam]:
         yield camera
 
 
-def snapshot(webcam: Webcam, timeout: float = 5.0) -> requests.Response:
+def snapshot(webcam: Webcam, timeout: float = 30.0) -> requests.Response:
     """Take a picture as OctoPrint does."""
     return requests.get(f"{webcam.url}/snapshot", timeout=timeout)
 
@@ -104,7 +104,7 @@ def test_a_snapshot_is_the_frames_own_bytes(webcam: Webcam, clock: Clock):
 
 def test_the_stream_sends_one_whole_jpeg_after_the_other(webcam: Webcam):
     """The MJPEG stream can be read as a browser reads it."""
-    with requests.get(f"{webcam.url}/stream", stream=True, timeout=5) as answer:
+    with requests.get(f"{webcam.url}/stream", stream=True, timeout=30) as answer:
         assert answer.headers["Content-Type"] == "multipart/x-mixed-replace; boundary=frame"
         received = b""
         for chunk in answer.iter_content(512):
@@ -141,14 +141,14 @@ def test_a_camera_that_does_not_finish(webcam: Webcam, mode: Mode):
     ended = threading.Event()
 
     def take() -> None:
-        snapshot(webcam, timeout=30)
+        snapshot(webcam, timeout=60)
         ended.set()
 
     reader = threading.Thread(target=lambda: pytest.raises(requests.RequestException, take))
     reader.start()
     assert not ended.wait(1.0)
     webcam.stop()
-    reader.join(5.0)
+    reader.join(30.0)
     assert not reader.is_alive()
 
 
@@ -190,10 +190,10 @@ def test_nothing_of_the_camera_stays(clock: Clock):
     before = set(threading.enumerate())
     with Webcam(Numbered(), interval_s=4.0, clock=clock) as webcam:
         port = int(webcam.url.rpartition(":")[2])
-        stream = requests.get(f"{webcam.url}/stream", stream=True, timeout=5)
+        stream = requests.get(f"{webcam.url}/stream", stream=True, timeout=30)
         silent = socket.create_connection(("127.0.0.1", port))
     stream.close()
     silent.close()
-    assert set(threading.enumerate()) == before
+    assert set(threading.enumerate()) <= before
     with pytest.raises(ConnectionRefusedError):
         socket.create_connection(("127.0.0.1", port))

@@ -67,7 +67,9 @@ def test_a_printer_is_served_encrypted(triton: TritonServer, transport: str, tmp
     address = f"{LOOPBACK}:{free_port(LOOPBACK)}"
     variables = {"SITE_PEM": str(site(tmp_path)), "LISTEN_TLS": address}
     with haproxy((triton.target, triton.target), tmp_path, TLS, **variables):
-        settings = Settings(servers=(address,), tls=True, certificate=str(tmp_path / "site.crt"), transport=transport)
+        settings = Settings(
+            servers=(address,), tls=True, certificate=str(tmp_path / "site.crt"), transport=transport, deadline=30.0
+        )
         detector = TritonDetector(settings)
         try:
             assert detector.look(Frame(jpeg(1), 0.0, "test")).detector == f"triton {address}"
@@ -75,9 +77,9 @@ def test_a_printer_is_served_encrypted(triton: TritonServer, transport: str, tmp
             detector.close()
         credentials = grpc.ssl_channel_credentials((tmp_path / "site.crt").read_bytes())
         with grpc.secure_channel(address, credentials) as channel, pytest.raises(grpc.RpcError) as refused:
-            channel.unary_unary("/inference.GRPCInferenceService/RepositoryIndex")(b"", timeout=5.0)
+            channel.unary_unary("/inference.GRPCInferenceService/RepositoryIndex")(b"", timeout=30.0)
         assert refused.value.code() is grpc.StatusCode.PERMISSION_DENIED
-        plain = TritonDetector(Settings(servers=(address,), deadline=2.0))
+        plain = TritonDetector(Settings(servers=(address,), deadline=30.0))
         try:
             with pytest.raises(ServerUnreachable):
                 plain.look(Frame(jpeg(1), 0.0, "test"))

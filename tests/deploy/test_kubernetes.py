@@ -270,7 +270,7 @@ def locked(model_repository: Path, tmp_path_factory: pytest.TempPathFactory) -> 
 def test_the_query_asks_for_metrics_that_triton_has(locked: TritonServer) -> None:
     """Each metric and each model that KEDA's query names is one that the real server publishes."""
     query = yaml.safe_load((MANIFESTS / "keda" / "scaledobject.yaml").read_text())["spec"]["triggers"][0]["metadata"]["query"]
-    with urllib.request.urlopen(f"http://{LOOPBACK}:{locked.addresses.metrics_port}/metrics", timeout=5.0) as response:
+    with urllib.request.urlopen(f"http://{LOOPBACK}:{locked.addresses.metrics_port}/metrics", timeout=30.0) as response:
         published = response.read().decode()
     assert re.findall(r"nv_\w+", query)
     for metric in re.findall(r"nv_\w+", query):
@@ -282,9 +282,9 @@ def test_the_query_asks_for_metrics_that_triton_has(locked: TritonServer) -> Non
 def test_the_probe_is_answered_without_the_key_and_frames_are_not(locked: TritonServer) -> None:
     """The real server answers gRPC's own health question, which the probes ask, with SERVING; who looks at pictures needs the key."""
     with grpc.insecure_channel(locked.target) as channel:
-        assert channel.unary_unary("/grpc.health.v1.Health/Check")(b"", timeout=5.0) == b"\x08\x01"
+        assert channel.unary_unary("/grpc.health.v1.Health/Check")(b"", timeout=30.0) == b"\x08\x01"
         with pytest.raises(grpc.RpcError, match="restricted"):
-            channel.unary_unary("/inference.GRPCInferenceService/ModelInfer")(b"", timeout=5.0)
+            channel.unary_unary("/inference.GRPCInferenceService/ModelInfer")(b"", timeout=30.0)
 
 
 def test_kserves_definition_knows_every_field() -> None:

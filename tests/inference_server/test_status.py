@@ -143,8 +143,9 @@ def test_without_a_gateway_it_says_where_printers_are_known(tmp_path: Path) -> N
 
 
 @pytest.fixture
-def triton_url() -> Iterator[str]:
+def triton_url(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     """Serve metrics that grow by ten frames with every look."""
+    monkeypatch.setattr("inference_server.triton_metrics.TIMEOUT_S", 30.0)
     looks = iter(range(100))
 
     class Handler(http.server.BaseHTTPRequestHandler):

@@ -133,12 +133,12 @@ def test_a_certificate_that_nobody_vouches_for_is_not_trusted(internet: Receiver
 @pytest.mark.parametrize("bad", ["hang", "trickle"])
 def test_a_channel_that_hangs_delays_no_other_and_is_ended(receiver: Receiver, bad: str) -> None:
     """The good one has its message at once; the bad one is named when its time is over, also when it trickles for ever."""
-    one = Round([receiver.address(bad), receiver.address("good")], LETTER, seconds=4.0)
+    one = Round([receiver.address(bad), receiver.address("good")], LETTER, seconds=10.0)
     first: dict[int, str] = {}
     while not first:
         first = one.poll(0.1)
     assert (first, one.ended) == ({1: ""}, False)
-    assert finished(one) == ("It did not answer within 4 s.",)
+    assert finished(one) == ("It did not answer within 10 s.",)
 
 
 def test_a_process_that_hangs_as_a_whole_is_killed(receiver: Receiver) -> None:

@@ -72,7 +72,15 @@ def is_gone(pid: int) -> bool:
     return not Path(f"/proc/{pid}").exists()
 
 
-def eventually(true: Callable[[], object], seconds: float = 20.0) -> bool:
+def has_ended(pid: int) -> bool:
+    """Return whether the process is gone, or a zombie that nobody waits for."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
+    except (FileNotFoundError, ProcessLookupError):
+        return True
+
+
+def eventually(true: Callable[[], object], seconds: float = 60.0) -> bool:
     end = time.monotonic() + seconds
     while time.monotonic() < end:
         if true():
@@ -120,45 +128,50 @@ while True:
 """
 
 
-def test_bad_news_that_came_late_is_heard(start: Callable[..., EdgeDetector], tmp_path: Path) -> None:
+def test_bad_news_that_came_late_is_heard(
+    start: Callable[..., EdgeDetector], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A process that says after the deadline why it cannot start, and ends, is not started over and over without a word."""
-    script = tmp_path / "late.py"
+    monkeypatch.setattr(edge, "_FIRST_BACK_OFF_S", 60.0)
+    script, given_up = tmp_path / "late.py", tmp_path / "given up"
     script.write_text(
-        "import socket, time\n"
+        "import os, socket, time\n"
         "from octoprint_spaghetti.adapters._proto import spaghetti_inference_pb2 as pb\n"
         "from octoprint_spaghetti.adapters.messages import Messages\n"
         "messages = Messages(socket.socket(fileno=0))\n"
-        "time.sleep(0.8)\n"
+        f"while not os.path.exists({str(given_up)!r}): time.sleep(0.02)\n"
         "messages.send(pb.ModelStreamInferResponse(error_message='no library').SerializeToString(), None)\n"
     )
     detector = start(deadline=0.3, command=(sys.executable, str(script)))
     with pytest.raises(LocalBusy, match="still starting"):
         detector.look(frame())
+    given_up.touch()
     first = detector._child
     assert first is not None and eventually(lambda: first._process.poll() is not None)
-    with pytest.raises(LocalCrashed, match="cannot be used: no library.*started again after 1 s"):
+    detector._deadline = 60.0
+    with pytest.raises(LocalCrashed, match="cannot be used: no library.*started again after 60 s"):
         detector.look(frame())
     with pytest.raises(LocalCrashed, match="no library"):
         detector.look(frame())
 
 
 def test_it_keeps_to_its_share(start: Callable[..., EdgeDetector]) -> None:
-    """A quarter of a core: the next look may begin after three times what this one took, and a little early is waited for.
+    """A hundredth of a core: the next look may begin after 99 times what this one took, and a little early is waited for.
 
     No more processor time is believed than there was time.
     """
     slept: list[float] = []
-    detector = start(share=0.25, deadline=30.0, command=child(COSTLY), sleep=slept.append)
+    detector = start(share=0.01, deadline=3600.0, command=child(COSTLY), sleep=slept.append)
     detector.check()
     began = time.monotonic()
     with pytest.raises(PictureRefused, match="costly"):
         detector.look(frame())
     took = time.monotonic() - began
-    assert 1.0 < detector.earliest_s <= 3.0 * took
+    assert 33.0 < detector.earliest_s <= 99.0 * took
     with pytest.raises(PictureRefused):
         detector.look(frame())
     assert len(slept) == 1
-    assert 0.6 < slept[0] <= 3.0 * took
+    assert 20.0 < slept[0] <= 99.0 * took
 
 
 def test_what_it_needs_is_not_loaded_into_octoprint() -> None:
@@ -170,7 +183,8 @@ def test_what_it_needs_is_not_loaded_into_octoprint() -> None:
 
 def test_a_picture_that_comes_much_too_early_is_named(start: Callable[..., EdgeDetector]) -> None:
     """When waiting for the share would cost most of the deadline, the sentence says what to change."""
-    detector = start(share=0.01, deadline=3.0, command=child(COSTLY))
+    detector = start(share=0.01, deadline=30.0, command=child(COSTLY))
+    detector.check()
     with pytest.raises(PictureRefused):
         detector.look(frame())
     with pytest.raises(LocalBusy, match="rests for .* 1 % of a core"):
@@ -223,9 +237,13 @@ def test_a_process_that_is_not_asked_goes_too_when_memory_is_short(start: Callab
     assert detector.pid is None
 
 
-def test_a_killed_process_is_told_reaped_and_replaced(start: Callable[..., EdgeDetector]) -> None:
+def test_a_killed_process_is_told_reaped_and_replaced(
+    start: Callable[..., EdgeDetector], monkeypatch: pytest.MonkeyPatch
+) -> None:
     """After SIGKILL one picture is lost, no zombie is left, and after the back-off another process answers."""
-    detector = start()
+    monkeypatch.setattr(edge, "_FIRST_BACK_OFF_S", 60.0)
+    ahead = [0.0]
+    detector = start(monotonic=lambda: time.monotonic() + ahead[0])
     detector.look(frame())
     pid = detector.pid
     assert pid is not None
@@ -235,39 +253,35 @@ def test_a_killed_process_is_told_reaped_and_replaced(start: Callable[..., EdgeD
     assert is_gone(pid)
     with pytest.raises(LocalCrashed, match="started again"):
         detector.look(frame())
-    assert eventually(lambda: _score(detector) is not None)
+    ahead[0] = 60.0
+    assert 0.0 <= detector.look(frame()).score <= 1.0
     assert detector.pid != pid
-
-
-def _score(detector: EdgeDetector) -> float | None:
-    try:
-        return detector.look(frame()).score
-    except LocalCrashed:
-        return None
 
 
 def test_a_process_that_hangs_is_ended(start: Callable[..., EdgeDetector]) -> None:
     """A stopped process costs its pictures their deadline, and its life once it owes an answer for too long."""
-    detector = start(deadline=0.3, limits=Limits(hang_s=0.5))
+    ahead = [0.0]
+    detector = start(deadline=0.3, monotonic=lambda: time.monotonic() + ahead[0])
     detector.check()
     pid = detector.pid
     assert pid is not None
     os.kill(pid, signal.SIGSTOP)
     with pytest.raises(LocalBusy, match="deadline"):
         detector.look(frame())
+    ahead[0] = PATIENT.hang_s
     with pytest.raises(LocalCrashed, match="hung"):
         detector.look(frame())
     assert is_gone(pid)
 
 
-def test_a_late_answer_is_never_taken_for_that_of_another_picture(start: Callable[..., EdgeDetector]) -> None:
+def test_a_late_answer_is_never_taken_for_that_of_another_picture(start: Callable[..., EdgeDetector], tmp_path: Path) -> None:
     """The answer that came after its picture's deadline is dropped, and the next picture gets its own."""
-    slow_first = """
-first = True
+    given_up = tmp_path / "given up"
+    slow_first = f"""
 while True:
     request = pb.ModelInferRequest.FromString(messages.receive(None))
-    time.sleep(1.0 if first else 0.0)
-    first = False
+    while not os.path.exists({str(given_up)!r}):
+        time.sleep(0.02)
     reply = pb.ModelStreamInferResponse(error_message="picture " + request.id)
     reply.infer_response.id = request.id
     messages.send(reply.SerializeToString(), None)
@@ -276,24 +290,30 @@ while True:
     detector.check()
     with pytest.raises(LocalBusy):
         detector.look(frame())
-    time.sleep(1.0)
+    given_up.touch()
+    detector._deadline = 60.0
     with pytest.raises(PictureRefused, match="picture 2"):
         detector.look(frame())
 
 
 @pytest.mark.parametrize(
-    ("behaviour", "said"),
+    ("behaviour", "goodbye_s", "said"),
     [
-        pytest.param("sys.exit(3)", r"ended \(status 3\)", id="it ends"),
-        pytest.param("os.abort()", "was ended by SIGABRT", id="it aborts"),
+        pytest.param("sys.exit(3)", 60.0, r"ended \(status 3\)", id="it ends"),
+        pytest.param("os.abort()", 60.0, "was ended by SIGABRT", id="it aborts"),
         pytest.param(
-            "messages.receive(None); os.write(0, b'\\xff' * 64); time.sleep(60)", "killed", id="a length that cannot be"
+            "messages.receive(None); os.write(0, b'\\xff' * 64); time.sleep(60)", 0.5, "killed", id="a length that cannot be"
         ),
-        pytest.param("messages.receive(None); messages.send(b'\\xff' * 64, None); time.sleep(60)", "killed", id="no message"),
+        pytest.param(
+            "messages.receive(None); messages.send(b'\\xff' * 64, None); time.sleep(60)", 0.5, "killed", id="no message"
+        ),
     ],
 )
-def test_a_process_that_misbehaves_is_told_in_a_sentence(start: Callable[..., EdgeDetector], behaviour: str, said: str) -> None:
+def test_a_process_that_misbehaves_is_told_in_a_sentence(
+    start: Callable[..., EdgeDetector], monkeypatch: pytest.MonkeyPatch, behaviour: str, goodbye_s: float, said: str
+) -> None:
     """Whatever it does, the error is ours, says how it ended, and nothing of it is left."""
+    monkeypatch.setattr(edge, "_GOODBYE_S", goodbye_s)
     detector = start(command=child(behaviour))
     detector.check()
     pid = detector.pid
@@ -350,13 +370,13 @@ def test_nothing_is_left_when_it_is_closed(start: Callable[..., EdgeDetector]) -
 
 
 def test_no_descriptor_is_left_however_often_it_is_started(start: Callable[..., EdgeDetector]) -> None:
-    """Ten processes later as many are open as before the first one."""
+    """Ten processes later no more are open than before the first one."""
     detector = start(command=child("messages.receive(None)"))
     before = _descriptors()
     for _ in range(10):
         detector.check()
         detector.close()
-    assert _descriptors() == before
+    assert _descriptors() <= before
 
 
 def test_an_idle_process_ends_itself(start: Callable[..., EdgeDetector]) -> None:
@@ -366,6 +386,7 @@ def test_an_idle_process_ends_itself(start: Callable[..., EdgeDetector]) -> None
     pid = detector.pid
     assert pid is not None
     assert eventually(lambda: is_gone(pid))
+    detector._command = edge._command("", PATIENT)
     assert 0.0 <= detector.look(frame()).score <= 1.0
     assert detector.pid != pid
 
@@ -379,7 +400,7 @@ def test_it_does_not_outlive_octoprint(stuck: bool) -> None:
         from octoprint_spaghetti.adapters.edge import EdgeDetector, Limits
         from octoprint_spaghetti.core.words import Frame
         from tests.pictures import jpeg
-        detector = EdgeDetector(deadline=30.0, share=1.0, limits=Limits(hang_s=2.0))
+        detector = EdgeDetector(deadline=60.0, share=1.0, limits=Limits(hang_s=20.0))
         detector.look(Frame(jpeg(0), 0.0, "test"))
         print(detector.pid, flush=True)
         while {stuck}:
@@ -395,7 +416,7 @@ def test_it_does_not_outlive_octoprint(stuck: bool) -> None:
     finally:
         octoprint.kill()
         octoprint.wait()
-    assert eventually(lambda: is_gone(pid) or Path(f"/proc/{pid}/stat").read_text().split()[2] == "Z")
+    assert eventually(lambda: has_ended(pid))
 
 
 def test_the_eight_bit_model_is_taken_where_it_is_shipped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

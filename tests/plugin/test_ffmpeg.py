@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import stat
-import time
 from pathlib import Path
 
 import cv2
@@ -16,10 +14,17 @@ from octoprint_spaghetti.adapters.ffmpeg import CLIP_SIDE, Marked, View, boxed, 
 from octoprint_spaghetti.core.errors import EvidenceError
 from octoprint_spaghetti.core.geometry import Box
 from octoprint_spaghetti.core.jpeg import size_wh
+from tests.demo.test_whole_run import processes_that_name
 
 FFMPEG = find_ffmpeg(None) or ""
 needs_ffmpeg = pytest.mark.skipif(not FFMPEG, reason="no ffmpeg; run scripts/test, or install the package ffmpeg")
 BOX = Box(0.25, 0.5, 0.5, 0.75)
+
+
+@pytest.fixture(autouse=True)
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let a drawing take its time: nothing here is about the speed of this computer."""
+    monkeypatch.setattr(ffmpeg, "PICTURE_S", 60.0)
 
 
 def grey(level: int = 128, width: int = 640, height: int = 480) -> bytes:
@@ -149,15 +154,12 @@ def test_no_pictures_make_no_clip() -> None:
 def test_a_program_that_hangs_is_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Drawing takes no longer than a message can wait, and the process is gone."""
     script = tmp_path / "ffmpeg"
-    script.write_text(f"#!/bin/sh\necho $$ > {tmp_path}/pid\nexec sleep 60\n")
+    script.write_text(f"#!/bin/sh\nexec tail -f {script}\n")
     script.chmod(script.stat().st_mode | stat.S_IXUSR)
     monkeypatch.setattr(ffmpeg, "PICTURE_S", 0.5)
     with pytest.raises(EvidenceError, match=r"longer than 0\.5 s"):
         boxed(str(script), Marked(grey(), ((BOX, 0.9),)))
-    pid = int((tmp_path / "pid").read_text())
-    time.sleep(0.05)
-    with pytest.raises(ProcessLookupError):
-        os.kill(pid, 0)
+    assert processes_that_name(tmp_path) == []
 
 
 def test_the_program_of_the_time_lapses_comes_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -59,7 +59,8 @@ class Office:
 
 
 @pytest.fixture
-def office() -> Iterator[Office]:
+def office(monkeypatch: pytest.MonkeyPatch) -> Iterator[Office]:
+    monkeypatch.setattr("octoprint_spaghetti.notices.STOP_S", 60.0)
     with Receiver() as receiver:
         opened = Office(receiver)
         yield opened

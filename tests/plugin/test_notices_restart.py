@@ -42,7 +42,8 @@ time.sleep(60.0)
 
 
 @pytest.fixture
-def receiver() -> Iterator[Receiver]:
+def receiver(monkeypatch: pytest.MonkeyPatch) -> Iterator[Receiver]:
+    monkeypatch.setattr("octoprint_spaghetti.notices.STOP_S", 60.0)
     with Receiver() as opened:
         yield opened
 

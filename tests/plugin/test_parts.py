@@ -46,7 +46,7 @@ def test_a_computer_that_cannot_look_leaves_the_server_its_whole_deadline(monkey
 @needs_edge
 def test_a_server_that_cannot_be_set_up_does_not_take_the_fallback_with_it() -> None:
     """Without an address, or with a certificate that is gone, this computer looks and the reason is said."""
-    detector = parts.build_protection(Settings(servers=(), local_share=100.0, deadline=30.0))
+    detector = parts.build_protection(Settings(servers=(), local_share=100.0, deadline=150.0))
     try:
         assert detector.look(Frame(jpeg(), 0.0, "test")).detector.startswith("local ")
         assert "No inference server is configured" in detector.why

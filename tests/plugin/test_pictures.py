@@ -25,6 +25,12 @@ BOX = Box(0.25, 0.5, 0.5, 0.75)
 ONE = "20270115T080000Z-000"
 
 
+@pytest.fixture(autouse=True)
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let a drawing take its time: nothing here is about the speed of this computer."""
+    monkeypatch.setattr(ffmpeg, "PICTURE_S", 60.0)
+
+
 @pytest.fixture
 def folder(tmp_path: Path) -> IncidentFolder:
     """Return a folder with one incident: three pictures, the second of which shows the failure."""
@@ -92,27 +98,38 @@ def test_a_program_that_fails_costs_the_boxes_and_one_line(folder: IncidentFolde
 
 def test_many_who_ask_for_a_picture_do_not_start_many_programs(folder: IncidentFolder, monkeypatch: pytest.MonkeyPatch) -> None:
     """One is drawn at a time, next to the print; who waits too long gets the plain picture."""
-    drawing = threading.Lock()
-    overlapped = []
+    drawing, go_on = threading.Lock(), threading.Event()
+    overlapped: list[bool] = []
+    made: list[bytes] = []
 
     def slow(program: str, picture: object) -> bytes:
         overlapped.append(not drawing.acquire(blocking=False))
-        time.sleep(0.2)
+        assert go_on.wait(60.0)
+        time.sleep(0.02)
         drawing.release()
         return b"boxed"
 
+    def ask() -> list[threading.Thread]:
+        asking = [threading.Thread(target=lambda: made.append(pictures.drawn(grey(), ()))) for _ in range(6)]
+        for one in asking:
+            one.start()
+        return asking
+
     monkeypatch.setattr(ffmpeg, "boxed", slow)
-    monkeypatch.setattr(ffmpeg, "PICTURE_S", 0.5)
+    monkeypatch.setattr(ffmpeg, "PICTURE_S", 0.2)
     pictures = Pictures(folder, lambda: "ffmpeg")
-    made: list[bytes] = []
-    asking = [threading.Thread(target=lambda: made.append(pictures.drawn(grey(), ()))) for _ in range(6)]
-    for one in asking:
-        one.start()
-    for one in asking:
-        one.join(10.0)
-    assert not any(overlapped)
-    assert set(made) == {b"boxed", grey()}
-    assert pictures.drawn(grey(), ()) == b"boxed"
+    impatient = ask()
+    end = time.monotonic() + 30.0
+    while len(made) < 5 and time.monotonic() < end:
+        time.sleep(0.02)
+    assert made == [grey()] * 5
+    monkeypatch.setattr(ffmpeg, "PICTURE_S", 60.0)
+    waiting = ask()
+    go_on.set()
+    for one in (*impatient, *waiting):
+        one.join(30.0)
+    assert made[5:] == [b"boxed"] * 7
+    assert overlapped == [False] * 7
 
 
 def test_two_clips_are_not_made_at_once(folder: IncidentFolder, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -121,7 +138,7 @@ def test_two_clips_are_not_made_at_once(folder: IncidentFolder, monkeypatch: pyt
 
     def slow(program: str, given: object) -> bytes:
         making.set()
-        assert go_on.wait(10.0)
+        assert go_on.wait(60.0)
         return b"GIF89a"
 
     monkeypatch.setattr(ffmpeg, "clip", slow)
@@ -129,12 +146,12 @@ def test_two_clips_are_not_made_at_once(folder: IncidentFolder, monkeypatch: pyt
     first = threading.Thread(target=pictures.clip, args=(ONE,))
     first.start()
     try:
-        assert making.wait(10.0)
+        assert making.wait(30.0)
         with pytest.raises(EvidenceError, match="Another clip is being made"):
             pictures.clip(ONE)
     finally:
         go_on.set()
-        first.join(10.0)
+        first.join(30.0)
     assert pictures.clip(ONE) == b"GIF89a"
 
 

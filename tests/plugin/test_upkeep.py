@@ -109,7 +109,7 @@ def test_a_file_that_was_written_again_is_another_one(tmp_path: Path) -> None:
     module.__file__ = str(file)
     installed = Installation({module.__name__: module})
     assert not installed.is_replaced()
-    os.utime(file)
+    os.utime(file, (0, 0))
     assert installed.is_replaced()
     file.unlink()
     assert installed.is_replaced()

@@ -47,8 +47,10 @@ def test_a_watch_that_moves_again_and_is_blind_is_not_said_to_see() -> None:
     assert [notice.kind for notice in told] == [NoticeKind.BLIND]
 
 
-def test_it_ends_when_it_is_stopped() -> None:
+def test_it_ends_when_it_is_stopped(monkeypatch: pytest.MonkeyPatch) -> None:
     """Without having been started too; no thread is left."""
+    monkeypatch.setattr("octoprint_spaghetti.watchdog._STOP_S", 60.0)
+    monkeypatch.setattr("octoprint_spaghetti.watchdog.EVERY_S", 3600.0)
     for started in (True, False):
         watchdog = Watchdog(Still(), publish=lambda status: None, notify=lambda notice: None)  # type: ignore[arg-type]
         if started:
