@@ -54,6 +54,8 @@ class Receiver:
         self.broken = True
         self.released = threading.Event()  # lets those that hang go, so that the server can stop
         self._authority = authority
+        self._played: dict[str, ssl.SSLContext] = {}
+        self._making = threading.Lock()
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
         self._server.daemon_threads = True
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,), name="receiver", daemon=True)
@@ -72,12 +74,14 @@ class Receiver:
         return [request for request in self.requests if urlsplit(request.path).path.strip("/") == path]
 
     def server_side(self, host: str) -> ssl.SSLContext:
-        """Return what it needs to play a host over TLS."""
+        """Return what it needs to play a host over TLS; made once, so that nobody waits for it who is told beforehand."""
         assert self._authority is not None, "a receiver without an authority plays no hosts"
-        certificate, key = self._authority.server(host)
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(certificate, key)
-        return context
+        with self._making:
+            if host not in self._played:
+                context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+                context.load_cert_chain(*self._authority.server(host))
+                self._played[host] = context
+            return self._played[host]
 
     def __enter__(self) -> Receiver:
         self._thread.start()

@@ -78,8 +78,8 @@ def test_whatever_ends_it_nothing_stays(work: Path, moment: str, number: signal.
 @pytest.mark.e2e
 def test_a_run_that_is_too_short_says_so_and_fails(work: Path):
     """A run that ends before the failure exits with 1, and its last line is the document that says what happened."""
-    process = start("--work", str(work), "--seconds", "6")
-    out, said = process.communicate(timeout=120)
+    process = start("--work", str(work), "--seconds", "20")
+    out, said = process.communicate(timeout=150)
     assert process.returncode == 1, said
     document = json.loads(out.splitlines()[-1])
     assert (document["paused"], document["ended_as_it_should"], document["problem"]) == (False, False, None)

@@ -25,7 +25,7 @@ def family() -> Iterator[subprocess.Popen[str]]:
     assert process.stdout is not None
     assert process.stdout.readline() == "done\n"
     yield process
-    process.communicate(timeout=10)
+    process.communicate(timeout=60)
 
 
 def test_a_childs_use_counts(family: subprocess.Popen[str]) -> None:
@@ -36,5 +36,5 @@ def test_a_childs_use_counts(family: subprocess.Popen[str]) -> None:
 
 def test_who_is_gone_uses_nothing(family: subprocess.Popen[str]) -> None:
     """A server that died in a benchmark is no error of the benchmark's."""
-    family.communicate(timeout=10)
+    family.communicate(timeout=60)
     assert (cpu_s(family.pid), memory_mb(family.pid)) == (0.0, 0.0)

@@ -38,6 +38,7 @@ def internet(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Receiv
     """Return a receiver that plays every host over HTTPS, as the proxy that the environment names."""
     authority = Authority.make(tmp_path)
     with Receiver(authority) as running:
+        running.server_side("discord.com")  # which Apprise waits for no longer than for a connection
         for name in ("HTTPS_PROXY", "https_proxy"):
             monkeypatch.setenv(name, f"http://127.0.0.1:{running.port}")
         monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(authority.certificate))
