@@ -334,7 +334,7 @@ def test_an_answer_without_tensors_is_refused(start: Callable[..., EdgeDetector]
 
 def test_a_program_that_is_not_there_is_told(start: Callable[..., EdgeDetector]) -> None:
     """Nothing to start is a crash like another."""
-    with pytest.raises(LocalCrashed, match="could not be started"):
+    with pytest.raises(LocalCrashed, match="could not be started.*started again after 1 s"):
         start(command=("/nonexistent",)).look(frame())
 
 
