@@ -25,7 +25,9 @@ CHROMIUM_FLAGS = (
 #: OctoPrint's page needs 2 to 4 s on a PC that does nothing else.
 PAGE_MS = 60_000
 #: A step of the test may wait for the camera's and the frame's deadlines.
-ANSWER_MS = 30_000
+ANSWER_MS = 60_000
+#: What is looked for comes at once, or with OctoPrint's next answer, which a busy machine may hold back for seconds.
+expect.set_options(timeout=30_000)
 #: OctoPrint's page is 940 px wide at least; plugins for phones and touch screens narrow it like this.
 PHONE_LAYOUT = """
     .container, .octoprint-container { width: auto !important; margin: 0 6px !important; }
@@ -56,6 +58,7 @@ class OctoPrintPage:
     ) -> OctoPrintPage:
         """Log in and wait until the page can be used."""
         context = browser.new_context(viewport={"width": width, "height": 900}, locale=locale)
+        context.set_default_timeout(PAGE_MS)
         log_in(context, url, user, password)
         opened = cls(context.new_page())
         opened._listen()
@@ -129,9 +132,15 @@ class OctoPrintPage:
         self.page.wait_for_selector(f"#{name}.active")
 
     def receive(self, message: dict[str, Any]) -> None:
-        """Let the page act as if the server had pushed ``message``."""
+        """Let the page act as if the server had pushed ``message``; from then on it hears nothing of the server's own."""
+        self.page.wait_for_function("() => jQuery.active === 0")  # an answer on its way would bring the status of now
         self.page.evaluate(
-            "message => ko.dataFor(document.querySelector('#tab_plugin_spaghetti')).onDataUpdaterPluginMessage('spaghetti', message)",
+            """message => {
+                const model = ko.dataFor(document.querySelector('#tab_plugin_spaghetti'));
+                model.heard = model.heard || model.onDataUpdaterPluginMessage;
+                model.onDataUpdaterPluginMessage = () => {};
+                model.heard('spaghetti', message);
+            }""",
             message,
         )
 
@@ -186,9 +195,12 @@ class OctoPrintPage:
 
 def log_in(context: BrowserContext, url: str, user: str, password: str) -> None:
     """Log the browser in, as the login page does."""
-    context.request.get(f"{url}/login/")  # hands out the CSRF cookie
+    context.request.get(f"{url}/login/", timeout=PAGE_MS)  # hands out the CSRF cookie
     token = next(cookie["value"] for cookie in context.cookies() if cookie["name"].startswith("csrf_token"))
     answer = context.request.post(
-        f"{url}/api/login", data={"user": user, "pass": password, "remember": False}, headers={"X-CSRF-Token": token}
+        f"{url}/api/login",
+        data={"user": user, "pass": password, "remember": False},
+        headers={"X-CSRF-Token": token},
+        timeout=PAGE_MS,
     )
     assert answer.ok, f"the login answered {answer.status}"

@@ -44,7 +44,7 @@ class Mosquitto:
         """Start it and wait until it listens."""
         with (self._folder / f"mosquitto-{self.port}.log").open("ab") as log:
             self._process = subprocess.Popen([self._program, "-c", str(self._config)], stdout=log, stderr=log)
-        end = time.monotonic() + 20.0
+        end = time.monotonic() + 60.0
         while time.monotonic() < end:
             try:
                 socket.create_connection(("127.0.0.1", self.port), 1.0).close()
@@ -64,7 +64,7 @@ class Mosquitto:
         """Make a password file and return the line of the configuration that names it."""
         file = self._folder / "passwords"
         file.touch(mode=0o600)
-        subprocess.run(["mosquitto_passwd", "-b", str(file), user, password], check=True, timeout=10, capture_output=True)
+        subprocess.run(["mosquitto_passwd", "-b", str(file), user, password], check=True, timeout=60, capture_output=True)
         return f"password_file {file}"
 
     def __enter__(self) -> Mosquitto:

@@ -20,7 +20,7 @@ axe_library = pytest.importorskip("axe_playwright_python.sync_playwright", reaso
 
 from playwright.sync_api import Browser, expect  # noqa: E402 - only after it is known to be there
 
-from tests.e2e.browser import PHONE_WIDTH, OctoPrintPage  # noqa: E402
+from tests.e2e.browser import ANSWER_MS, PHONE_WIDTH, OctoPrintPage  # noqa: E402
 
 #: What axe calls the worse half of its four grades.
 GRAVE = ("serious", "critical")
@@ -105,7 +105,7 @@ def test_the_wizard_has_no_grave_fault(
         expect(page.page.locator(WIZARD)).to_be_visible()
         assert violations(page, WIZARD) == []
         page.page.click("#spaghetti_wizard_test")
-        expect(page.page.locator("#spaghetti_wizard_test")).to_be_enabled(timeout=30_000)
+        expect(page.page.locator("#spaghetti_wizard_test")).to_be_enabled(timeout=ANSWER_MS)
         assert violations(page, WIZARD) == []
         page.close()
 

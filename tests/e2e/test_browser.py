@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from demo.octoprint_server import OctoPrintServer, free_port
+from demo.octoprint_server import OctoPrintServer
 from demo.webcam import Webcam
 from inference_server.triton import TritonServer
 from octoprint_spaghetti.core.settings import Settings
 from tests.e2e.evidence import keep_incident
+from tests.e2e.ports import free_port
 from tests.pictures import jpeg
 
 pytest.importorskip("playwright.sync_api", reason="playwright is not installed; run scripts/test")
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 
 WIDTHS = (1400, 1024, PHONE_WIDTH)
 #: A status is pushed with each picture, every half second in these tests; a busy machine may take longer.
-NEXT_STATUS_MS = 20_000
+NEXT_STATUS_MS = 60_000
 #: Boxes are placed in hundredths of a percent, pixels are rounded.
 TOLERANCE = 0.01
 

@@ -39,6 +39,7 @@ def test_a_zone_is_drawn_by_its_corners_dragged_and_deleted(any_page: OctoPrintP
     page = any_page.page
     any_page.open_settings()
     any_page.run_test()
+    page.wait_for_selector(".spaghetti_canvas .spaghetti_picture_loaded")  # until then the canvas has another height
     canvas = page.locator(".spaghetti_zones > svg")
     canvas.scroll_into_view_if_needed()
     room = canvas.bounding_box()

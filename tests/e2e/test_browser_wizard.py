@@ -6,10 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from demo.octoprint_server import OctoPrintServer, free_port
+from demo.octoprint_server import OctoPrintServer
 from demo.webcam import Webcam
 from inference_server.triton import TritonServer
 from tests.e2e.conftest import OCTOPRINT_VERSIONS, octoprint_python
+from tests.e2e.ports import free_port
 
 pytest.importorskip("playwright.sync_api", reason="playwright is not installed; run scripts/test")
 

@@ -22,12 +22,14 @@ from inference_server.model_files import default_model
 from inference_server.onnx_detector import OnnxDetector
 from inference_server.pixels import prepare
 from inference_server.serve import EXIT_NO_GPU
-from inference_server.triton import TritonBinary, TritonMissing, find_triton, free_port
+from inference_server.triton import TritonBinary, TritonMissing, find_triton
+from tests.e2e.conftest import eventually
 from tests.e2e.ngc_stand_in import GpuMachine, gpu_machine
+from tests.e2e.ports import free_port
 
 pytestmark = pytest.mark.e2e
 
-START_S = 90.0
+START_S = 180.0
 ENGINE = "-nvidia-l4-tensorrt-10.11.0.plan"
 
 
@@ -75,7 +77,7 @@ def served(machine: GpuMachine, work: Path, *options: str) -> tuple[dict[str, ob
         said = json.loads(process.stdout.readline() or "{}")
         score = ask(said["target"], FRAME) if said else float("nan")
         process.send_signal(signal.SIGTERM)
-        _, complaint = process.communicate(timeout=30)
+        _, complaint = process.communicate(timeout=60)
     finally:
         process.kill()
         process.wait(10)
@@ -166,7 +168,7 @@ def test_an_end_in_the_middle_of_a_build_leaves_nothing_half(machine: GpuMachine
         while not machine.builds and time.monotonic() < end:
             time.sleep(0.05)
         process.send_signal(number)
-        _, words = process.communicate(timeout=20)
+        _, words = process.communicate(timeout=60)
     finally:
         process.kill()
     assert process.returncode == (0 if number == signal.SIGTERM else -signal.SIGKILL)
@@ -216,17 +218,17 @@ def test_the_containers_health_check_says_what_is_true(machine: GpuMachine, tmp_
     check = [sys.executable, *(part.replace("8000", port) for part in command[1:])]
 
     def healthy() -> bool:
-        return subprocess.run(check, capture_output=True, timeout=10).returncode == 0
+        return subprocess.run(check, capture_output=True, timeout=60).returncode == 0
 
     assert not healthy()
     process = started(machine, tmp_path / "work", "--profile", "cpu", "--http-port", port)
     try:
         assert process.stdout is not None
         assert process.stdout.readline()
-        assert healthy()
+        eventually(healthy, 60.0, "health")
     finally:
         process.terminate()
-        process.communicate(timeout=30)
+        process.communicate(timeout=60)
     assert not healthy()
 
 
@@ -248,4 +250,4 @@ def test_only_calls_with_the_gateways_key_are_answered(machine: GpuMachine, tmp_
             assert channel.unary_unary(oip.SERVICE + "ServerReady")(b"", timeout=30) == b"\x08\x01"
     finally:
         process.terminate()
-        process.communicate(timeout=30)
+        process.communicate(timeout=60)

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from datetime import datetime, timezone
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -24,15 +25,16 @@ from inference_server.gateway import Gateway
 from inference_server.model_files import default_model
 from inference_server.nginx import GatewayServer, NginxMissing, find_nginx
 from inference_server.repository import assemble
-from inference_server.status import looks
+from inference_server.status import Report, looks
 from inference_server.tokens import TokenFile
-from inference_server.triton import TritonServer, free_port
+from inference_server.triton import TritonServer
 from inference_server.triton_binary import TritonMissing, find_triton
 from octoprint_spaghetti.adapters.triton import TritonDetector
 from octoprint_spaghetti.core.settings import Settings
 from octoprint_spaghetti.core.words import Frame, Protection, ProtectionLevel, Status, Verdict
 from octoprint_spaghetti.metrics import CONTENT_TYPE, exposition
 from tests.e2e.conftest import ROOT, eventually
+from tests.e2e.ports import free_port
 from tests.pictures import jpeg
 
 ADDRESS = "127.0.0.1"
@@ -105,13 +107,13 @@ def farm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Farm]:
         stack.enter_context(running(prometheus, folder / "prometheus.log"))
         trusted = str(gateway.certificate_file)
         settings = Settings(
-            servers=(f"{ADDRESS}:{gateway.port}",), tls=True, certificate=trusted, token=token, transport="unary", deadline=10.0
+            servers=(f"{ADDRESS}:{gateway.port}",), tls=True, certificate=trusted, token=token, transport="unary", deadline=30.0
         )
         detector = TritonDetector(settings)
         stack.callback(detector.close)
         url = f"http://{ADDRESS}:{ports['prometheus']}"
         built = Farm(url, f"http://{ADDRESS}:{ports['metrics']}/metrics", gateway, detector)
-        eventually(lambda: up(built) == {"triton", "gateway", "printer-mk4"}, 30.0, "Prometheus reaches all three")
+        eventually(lambda: up(built) == {"triton", "gateway", "printer-mk4"}, 60.0, "Prometheus reaches all three")
         assert gate.certificate is not None
         certificate_log.note(gateway.certificate_log, gate.certificate, datetime.now(timezone.utc))  # as it does every minute
         for _ in range(8):
@@ -191,19 +193,19 @@ def test_each_question_of_the_dashboard_has_an_answer(farm: Farm, title: str, qu
     if any(text in question for text in MAY_BE_EMPTY):
         farm.ask(question)
     else:
-        eventually(lambda: farm.ask(question), 15.0, f"{title}: {question}")
+        eventually(lambda: farm.ask(question), 60.0, f"{title}: {question}")
 
 
 def test_the_printer_has_one_name_everywhere(farm: Farm) -> None:
     """What its token is called at the gateway and what its plugin's lamps are called can be joined."""
     joined = 'spaghetti_gateway_last_call_timestamp_seconds and on (printer) spaghetti_verdict{verdict="watching"} == 1'
-    eventually(lambda: [series["metric"]["printer"] for series in farm.ask(joined)] == ["mk4"], 15.0, "mk4 is one printer")
+    eventually(lambda: [series["metric"]["printer"] for series in farm.ask(joined)] == ["mk4"], 60.0, "mk4 is one printer")
 
 
 def test_an_alarm_is_raised(farm: Farm) -> None:
     """A print that nobody looks at is pending at once; promtool tests the rest."""
     waiting = 'ALERTS{alertname="PrintUnprotected", printer="mk4"}'
-    eventually(lambda: farm.ask(waiting), 15.0, "the alarm about the unprotected print")
+    eventually(lambda: farm.ask(waiting), 60.0, "the alarm about the unprotected print")
 
 
 def test_all_ways_to_count_calls_agree(farm: Farm) -> None:
@@ -214,36 +216,43 @@ def test_all_ways_to_count_calls_agree(farm: Farm) -> None:
         mtail = float(answers[0]["value"][1]) if answers else 0.0
         return mtail, by_printer(recent(farm.gateway.access_log, 0.0))[0].calls
 
-    eventually(lambda: len(set(counted())) == 1, 15.0, f"both count the same: {counted()}")
+    eventually(lambda: len(set(counted())) == 1, 60.0, f"both count the same: {counted()}")
 
 
 def test_status_tells_load_and_printers(farm: Farm) -> None:
-    """While a printer sends, one look of spaghetti-server status has frames, stages and that printer's name."""
+    """While a printer sends, a look of spaghetti-server status has frames, stages and that printer's name."""
     stop = threading.Event()
     sending = threading.Thread(target=lambda: [farm.send(1) or stop.wait(0.1) for _ in iter(stop.is_set, True)])
     sending.start()
     try:
-        report = next(looks(farm.triton_metrics, farm.gateway.home, 1.5))
+        report = next(report for report in islice(looks(farm.triton_metrics, farm.gateway.home, 1.5), 20) if has_frames(report))
     finally:
         stop.set()
         sending.join(15.0)
-    assert report.load.frames_per_s > 0.0
     assert {stage.name: stage.compute_ms is not None for stage in report.load.stages} == {"decode": True, "detector": True}
     assert report.printers is not None
     assert [use.printer for use in report.printers] == ["mk4"]
     assert (report.silent, report.strangers, report.certificate_days) == ((), 0, certificate.DAYS - 1)
 
 
+def has_frames(report: Report) -> bool:
+    """Return whether frames went through every stage in the time of the look; a busy machine may have answered none."""
+    return report.load.frames_per_s > 0.0 and all(stage.compute_ms is not None for stage in report.load.stages)
+
+
 def test_the_end_of_the_certificate_is_known_everywhere(farm: Farm) -> None:
     """Prometheus has the moment that stands in the certificate which nginx shows, so that its alarm comes in time."""
     ends = certificate.read(farm.gateway.certificate_file).ends_at.timestamp()
     question = "spaghetti_gateway_certificate_ends_timestamp_seconds"
-    eventually(lambda: [float(series["value"][1]) for series in farm.ask(question)] == [ends], 15.0, question)
+    eventually(lambda: [float(series["value"][1]) for series in farm.ask(question)] == [ends], 60.0, question)
 
 
 def test_a_lamp_shows_the_verdict_of_the_moment(farm: Farm) -> None:
     """The number behind the lamps' colour is the one that stands for "watching"."""
     lamps = next(panel for panel in PANELS if panel["title"] == "Lamps")
     names = lamps["fieldConfig"]["defaults"]["mappings"][0]["options"]
-    shown = farm.ask(lamps["targets"][0]["expr"])
-    assert [names[series["value"][1]]["text"] for series in shown] == ["watching"]
+
+    def shown() -> list[str]:
+        return [names[series["value"][1]]["text"] for series in farm.ask(lamps["targets"][0]["expr"])]
+
+    eventually(lambda: shown() == ["watching"], 60.0, "the lamp of a print that is watched")

@@ -15,7 +15,7 @@ from demo.octoprint_server import OctoPrintServer
 from demo.webcam import Webcam
 from inference_server.scene import Scene
 from inference_server.triton import TritonServer
-from tests.e2e.conftest import OCTOPRINT_VERSIONS, a_print, eventually, octoprint_python
+from tests.e2e.conftest import OCTOPRINT_VERSIONS, PATIENT_S, a_print, eventually, octoprint_python
 from tests.receiver import Receiver
 
 INCIDENTS = "/plugin/spaghetti/incidents"
@@ -39,11 +39,11 @@ def test_the_message_shows_where_the_print_fails(version: str, triton: TritonSer
 
     Nothing is drawn into the evidence, which stays as the camera took it.
     """
-    frames = SceneFrames(Scene(seed=3, size=(640, 480), frames=GOOD_FRAMES + 80, failure_at=GOOD_FRAMES))
+    frames = SceneFrames(Scene(seed=3, size=(640, 480), frames=GOOD_FRAMES + 120, failure_at=GOOD_FRAMES))
     with Receiver() as receiver, Webcam(frames, INTERVAL_S) as camera:
         settings = {
             "servers": [triton.target],
-            **{"interval": 0.5, "suspect_interval": 0.5, "deadline": 2.0, "warm_up": 0.0},
+            **{"interval": 0.5, "suspect_interval": 0.5, "deadline": PATIENT_S, "warm_up": 0.0},
             "channels": [receiver.address("phone")],
         }
         webcam = {"_config_version": 1, "stream": f"{camera.url}/stream", "snapshot": f"{camera.url}/snapshot", "flipV": True}
@@ -52,7 +52,7 @@ def test_the_message_shows_where_the_print_fails(version: str, triton: TritonSer
             with a_print(octoprint):
                 camera.play()
                 eventually(lambda: octoprint.printer_state() == "Paused", 90.0, "the pause")
-                eventually(lambda: receiver.requests, 30.0, "the message")
+                eventually(lambda: receiver.requests, 60.0, "the message")
             (incident,) = octoprint.api("GET", INCIDENTS).json()["incidents"]
             boxed = octoprint.api("GET", f"{INCIDENTS}/{incident['id']}.jpg").content
             clip = octoprint.api("GET", f"{INCIDENTS}/{incident['id']}.gif").content

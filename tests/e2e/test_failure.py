@@ -25,7 +25,7 @@ INTERVAL_S = 0.5
 def failing_camera() -> Iterator[Webcam]:
     """Return a webcam that plays the rendered scene; its clock starts with ``play``."""
     failure = int(GOOD_S / INTERVAL_S)
-    frames = SceneFrames(Scene(seed=3, size=(640, 480), frames=failure + 60, failure_at=failure))
+    frames = SceneFrames(Scene(seed=3, size=(640, 480), frames=failure + 100, failure_at=failure))
     with Webcam(frames, INTERVAL_S) as webcam:
         yield webcam
     frames.close()
@@ -51,7 +51,7 @@ def test_a_failing_print_is_paused_and_goes_on_after_a_false_alarm(
         assert time.monotonic() - started > GOOD_S
         assert_explained(octoprint)
         octoprint.api("POST", "/plugin/spaghetti/false_alarm", json={})
-        eventually(lambda: octoprint.printer_state() == "Printing", 20.0, "the print going on")
+        eventually(lambda: octoprint.printer_state() == "Printing", 60.0, "the print going on")
         resumed = time.monotonic()
         while time.monotonic() - resumed < 15.0:
             assert octoprint.printer_state() == "Printing"
@@ -63,7 +63,7 @@ def test_a_failing_print_is_paused_and_goes_on_after_a_false_alarm(
 
 def assert_explained(octoprint: OctoPrintServer) -> None:
     """The status, the incident on the disk and its pictures say why."""
-    eventually(lambda: octoprint.plugin_status()["sentence"].startswith("The print is paused"), 10.0, "the pause being said")
+    eventually(lambda: octoprint.plugin_status()["sentence"].startswith("The print is paused"), 30.0, "the pause being said")
     status = octoprint.plugin_status()
     assert status["verdict"] == "failing"
     assert "The print is paused: Spaghetti in" in status["sentence"]

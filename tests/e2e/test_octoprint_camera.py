@@ -18,9 +18,9 @@ def test_a_camera_that_is_changed_is_followed(printing: OctoPrintServer, camera:
     """An address that is emptied is named in a sentence, and the one that is entered then is used, without a restart."""
     try:
         configure(printing, snapshot="")
-        eventually(lambda: "has no snapshot address" in printing.plugin_status()["sentence"], 20.0, "the empty address is named")
+        eventually(lambda: "has no snapshot address" in printing.plugin_status()["sentence"], 60.0, "the empty address is named")
         answers = printing.plugin_status()["answers"]
         configure(printing, snapshot=f"{camera.url}/snapshot?other")
-        eventually(lambda: printing.plugin_status()["answers"] > answers, 20.0, "a picture from the new address")
+        eventually(lambda: printing.plugin_status()["answers"] > answers, 60.0, "a picture from the new address")
     finally:
         configure(printing, snapshot=f"{camera.url}/snapshot")

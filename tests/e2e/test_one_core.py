@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import statistics
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -89,12 +88,16 @@ def test_the_int8_detector_answers_the_same_when_it_is_served(server: TritonServ
 
 
 def test_frames_that_come_together_do_not_wait_for_a_timer(server: TritonServer) -> None:
-    """Each follows the one before; with one instance of a step Triton's batcher, not woken, looks again after half a second."""
+    """Each follows the one before; with one instance of a step Triton's batcher, not woken, looks again after half a second.
+
+    Shortest times are compared: other work on the machine only lengthens, the timer lengthens each burst.
+    """
     jpeg = frames()[0]
     clients = [grpcclient.InferenceServerClient(server.target) for _ in range(TOGETHER)]
     with ThreadPoolExecutor(TOGETHER) as printers:
         list(printers.map(seconds, clients, [jpeg] * TOGETHER))  # each has its connection
         longest = [max(printers.map(seconds, clients, [jpeg] * TOGETHER)) for _ in range(BURSTS)]
+    alone = min(seconds(clients[0], jpeg) for _ in range(BURSTS))
     for client in clients:
         client.close()
-    assert statistics.median(longest) < TIMER_S, longest
+    assert min(longest) < TOGETHER * alone + TIMER_S / 2, (longest, alone)

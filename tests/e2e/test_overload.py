@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -23,6 +22,8 @@ pytestmark = pytest.mark.e2e
 
 #: Many more clients than a step has room for here, so that most are turned away at any moment.
 CROWD, CROWD_S, ROOM = 24, 5.0, 1
+#: No answer is to be late here, however busy the machine is.
+PATIENT_S = 20.0
 
 
 @pytest.fixture
@@ -40,18 +41,13 @@ def server(tmp_path: Path) -> Iterator[TritonServer]:
         yield running
 
 
-def outcomes(detector: TritonDetector, frame: Frame, seconds: float) -> list[type[DetectorError] | None]:
-    """Look at the frame again and again; return the error of each look, None for an answer."""
-    found: list[type[DetectorError] | None] = []
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        try:
-            detector.look(frame)
-        except DetectorError as error:
-            found.append(type(error))
-        else:
-            found.append(None)
-    return found
+def outcome(detector: TritonDetector, frame: Frame) -> type[DetectorError] | None:
+    """Look at the frame; return the error, None for an answer."""
+    try:
+        detector.look(frame)
+    except DetectorError as error:
+        return type(error)
+    return None
 
 
 @pytest.mark.parametrize("transport", ["stream", "unary"])
@@ -59,20 +55,21 @@ def test_a_crowd_is_too_much_to_do_and_a_dead_server_is_unreachable(server: Trit
     """While the crowd asks, this printer is answered or told that the server is busy; after it, answered; after the end, unreachable."""
     jpegs = frames()
     frame = Frame(jpeg=jpegs[0], captured_at=0.0, camera="test")
-    detector = TritonDetector(Settings(servers=(server.target,), transport=transport, deadline=1.0))
+    detector = TritonDetector(Settings(servers=(server.target,), transport=transport, deadline=PATIENT_S))
     crowd = threading.Thread(target=closed_loop, args=(Line(server.target), CROWD, jpegs, CROWD_S))
     try:
-        assert outcomes(detector, frame, 0.2)[-1] is None
+        assert outcome(detector, frame) is None
         crowd.start()
-        time.sleep(1.0)  # until the crowd is connected
-        busy = outcomes(detector, frame, CROWD_S - 2.5)
-        crowd.join(30)
-        assert set(busy) <= {None, ServerOverloaded}
+        busy = set()
+        while crowd.is_alive():
+            busy.add(outcome(detector, frame))
         assert ServerOverloaded in busy
-        assert set(outcomes(detector, frame, 1.0)) == {None}
+        assert busy <= {None, ServerOverloaded}
+        assert [outcome(detector, frame) for _ in range(5)] == 5 * [None]
         server.stop()
         with pytest.raises(ServerUnreachable):
             detector.look(frame)
     finally:
         detector.close()
-        crowd.join(30)
+        if crowd.ident is not None:
+            crowd.join(60)

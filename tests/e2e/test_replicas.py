@@ -11,8 +11,8 @@ from inference_server.triton import TritonServer
 from tests.e2e.outage import DEADLINE_S, FAULTS, INTERVAL_S, Outage, find_haproxy, run
 
 WAYS = ("list stream", "list unary", "name stream", "name unary", "haproxy stream", "haproxy unary")
-#: What a busy machine may add to a time that the client's own deadline bounds.
-BUSY_S = 1.0
+#: What a busy machine may add to a time that is bounded by a deadline; less than what a frozen replica takes to thaw.
+BUSY_S = 5.0
 
 
 @pytest.fixture(scope="module", params=FAULTS)
@@ -45,7 +45,7 @@ def test_no_frame_is_lost_and_the_gap_is_bounded(outage: Outage, way: str) -> No
 def test_printers_return_to_the_repaired_server_of_their_list(outage: Outage, way: str) -> None:
     """The first server of the settings failed, was left, and has all frames again by the end."""
     for printer in outage.printers[way]:
-        servers = [look.detector for look in printer.looks]
+        servers = [look.detector for look in printer.looks if not look.problem]
         first = f"triton {outage.repaired_target}"
         assert (servers[0], servers[-1]) == (first, first), [int(server == first) for server in servers]
         assert len(set(servers)) == 2

@@ -58,7 +58,7 @@ def ask(client: grpcclient.InferenceServerClient, jpeg: bytes, **parameters: str
     data = np.frombuffer(jpeg, np.uint8)[None]
     tensor = grpcclient.InferInput("JPEG", list(data.shape), "UINT8")
     tensor.set_data_from_numpy(data)
-    answer = client.infer(ENSEMBLE, [tensor], parameters=parameters or None, client_timeout=30)
+    answer = client.infer(ENSEMBLE, [tensor], parameters=parameters or None, client_timeout=60)
     return {name: answer.as_numpy(name) for name in OUTPUTS}
 
 
@@ -70,8 +70,8 @@ def refusal(client: grpcclient.InferenceServerClient, jpeg: bytes, **parameters:
 
 
 def gone(group: int) -> bool:
-    """Wait, at most 10 s, until those that were killed are dead; tell whether no process of the group lives."""
-    end = time.monotonic() + 10
+    """Wait, at most 30 s, until those that were killed are dead; tell whether no process of the group lives."""
+    end = time.monotonic() + 30
     while living(group) and time.monotonic() < end:
         time.sleep(0.05)
     return not living(group)
@@ -205,17 +205,23 @@ def test_a_broken_picture_fails_alone_in_its_batch(client: grpcclient.InferenceS
         except grpcclient.InferenceServerException as refused:
             return refused.status()
 
-    with ThreadPoolExecutor(13) as printers:
-        first = printers.submit(outcome, large)
-        outcomes = list(printers.map(outcome, [part for jpeg in good for part in (jpeg, jpeg[:-400], jpeg)]))
-    assert isinstance(first.result(), np.ndarray)
-    for position, expected in enumerate(alone):
-        before, broken, after = outcomes[3 * position : 3 * position + 3]
-        assert before == pytest.approx(expected, abs=1e-4)
-        assert after == pytest.approx(expected, abs=1e-4)
-        assert broken == INVALID
-    statistics = client.get_inference_statistics("decode", as_json=True)["model_stats"][0]
-    assert any(int(batch["batch_size"]) > 1 for batch in statistics["batch_stats"])
+    def batched() -> bool:
+        statistics = client.get_inference_statistics("decode", as_json=True)["model_stats"][0]
+        return any(int(batch["batch_size"]) > 1 for batch in statistics["batch_stats"])
+
+    for _ in range(20):  # a busy machine may send them one after the other
+        with ThreadPoolExecutor(13) as printers:
+            first = printers.submit(outcome, large)
+            outcomes = list(printers.map(outcome, [part for jpeg in good for part in (jpeg, jpeg[:-400], jpeg)]))
+        assert isinstance(first.result(), np.ndarray)
+        for position, expected in enumerate(alone):
+            before, broken, after = outcomes[3 * position : 3 * position + 3]
+            assert before == pytest.approx(expected, abs=1e-4)
+            assert after == pytest.approx(expected, abs=1e-4)
+            assert broken == INVALID
+        if batched():
+            return
+    pytest.fail("no two frames were ever decoded together")
 
 
 def test_nobody_reaches_what_printers_do_not_need(client: grpcclient.InferenceServerClient) -> None:

@@ -14,7 +14,7 @@ import pytest
 import tritonclient.grpc as independent
 from tritonclient.grpc import service_pb2
 
-from inference_server.triton import TritonServer, free_port
+from inference_server.triton import TritonServer
 from octoprint_spaghetti.adapters._proto import spaghetti_inference_pb2 as ours
 from octoprint_spaghetti.adapters.triton import TritonDetector
 from octoprint_spaghetti.core.errors import (
@@ -29,9 +29,12 @@ from octoprint_spaghetti.core.errors import (
 from octoprint_spaghetti.core.geometry import Box
 from octoprint_spaghetti.core.settings import Settings
 from octoprint_spaghetti.core.words import Frame
+from tests.e2e.ports import free_port
 from tests.pictures import jpeg
 
 TRANSPORTS = ("stream", "unary")
+#: A deadline for frames that are not to be late: each attempt gets a share of it, and a busy machine holds answers back.
+PATIENT_S = 20.0
 
 
 def frame(seed: int = 0) -> Frame:
@@ -45,7 +48,7 @@ def transport(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture
 def detector(triton: TritonServer, transport: str) -> Iterator[TritonDetector]:
-    detector = TritonDetector(Settings(servers=(triton.target,), transport=transport))
+    detector = TritonDetector(Settings(servers=(triton.target,), transport=transport, deadline=PATIENT_S))
     yield detector
     detector.close()
 
@@ -139,7 +142,7 @@ def test_a_broken_picture_is_refused_alone(detector: TritonDetector) -> None:
 
 def test_a_model_that_is_not_there_is_named(triton: TritonServer, transport: str) -> None:
     """An unknown model is not a dead server: the sentence says to check the name."""
-    detector = TritonDetector(Settings(servers=(triton.target,), transport=transport, model="lasagne"))
+    detector = TritonDetector(Settings(servers=(triton.target,), transport=transport, model="lasagne", deadline=PATIENT_S))
     try:
         with pytest.raises(ModelMissing, match="check the model's name"):
             detector.look(frame())
@@ -152,7 +155,7 @@ def test_a_model_that_is_not_there_is_named(triton: TritonServer, transport: str
 def test_nothing_listens_at_a_wrong_address(transport: str) -> None:
     """A wrong port is told within the deadline, with what to do."""
     address = f"127.0.0.1:{free_port('127.0.0.1')}"
-    detector = TritonDetector(Settings(servers=(address,), transport=transport, deadline=2.0))
+    detector = TritonDetector(Settings(servers=(address,), transport=transport, deadline=PATIENT_S))
     try:
         with pytest.raises(ServerUnreachable, match="check the address"):
             detector.look(frame())
@@ -195,7 +198,7 @@ def test_a_killed_server_is_told_at_once_and_found_again(
     own_triton: TritonServer, start_triton: Callable[..., TritonServer], transport: str
 ) -> None:
     """After SIGKILL each frame says so within its deadline; when the server is back the same client goes on."""
-    detector = TritonDetector(Settings(servers=(own_triton.target,), transport=transport, deadline=3.0))
+    detector = TritonDetector(Settings(servers=(own_triton.target,), transport=transport, deadline=PATIENT_S))
     try:
         detector.look(frame())
         os.kill(own_triton.pid, signal.SIGKILL)
@@ -204,23 +207,23 @@ def test_a_killed_server_is_told_at_once_and_found_again(
         with pytest.raises(ServerUnreachable):
             detector.look(frame())
         start_triton(port)
-        assert within(15.0, lambda: detector.look(frame()))
+        assert within(60.0, lambda: detector.look(frame()))
     finally:
         detector.close()
 
 
 def test_a_stuck_server_costs_the_deadline_and_no_more(own_triton: TritonServer, transport: str) -> None:
     """After SIGSTOP nothing answers; the frame is given up on time, and after SIGCONT frames are answered again."""
-    detector = TritonDetector(Settings(servers=(own_triton.target,), transport=transport, deadline=1.5))
+    detector = TritonDetector(Settings(servers=(own_triton.target,), transport=transport, deadline=3.0))
     try:
-        detector.look(frame())
+        assert within(60.0, lambda: detector.look(frame()))
         os.kill(own_triton.pid, signal.SIGSTOP)
         started = time.monotonic()
         with pytest.raises(ServerTooSlow):
             detector.look(frame())
-        assert time.monotonic() - started < 10.0
+        assert time.monotonic() - started < 20.0
         os.kill(own_triton.pid, signal.SIGCONT)
-        assert within(15.0, lambda: detector.look(frame()))
+        assert within(60.0, lambda: detector.look(frame()))
     finally:
         os.kill(own_triton.pid, signal.SIGCONT)
         detector.close()
@@ -229,7 +232,7 @@ def test_a_stuck_server_costs_the_deadline_and_no_more(own_triton: TritonServer,
 def test_the_next_server_answers_the_same_frame(triton: TritonServer, transport: str) -> None:
     """With a dead first address no frame is lost: the second one answers it, and is asked first from then on."""
     dead = f"127.0.0.1:{free_port('127.0.0.1')}"
-    detector = TritonDetector(Settings(servers=(dead, triton.target), transport=transport))
+    detector = TritonDetector(Settings(servers=(dead, triton.target), transport=transport, deadline=PATIENT_S))
     try:
         for seed in range(5):
             assert detector.look(frame(seed)).detector.endswith(triton.target)
@@ -244,7 +247,7 @@ def test_a_stream_that_is_renewed_is_no_reason_to_leave(
     monkeypatch.setattr("inference_server.triton.CONNECTION_AGE_MS", 1000)
     monkeypatch.setattr("inference_server.triton.CONNECTION_GRACE_MS", 200)
     first = start_triton()
-    detector = TritonDetector(Settings(servers=(first.target, triton.target), transport="stream"))
+    detector = TritonDetector(Settings(servers=(first.target, triton.target), transport="stream", deadline=PATIENT_S))
     try:
         for seed in range(16):
             assert detector.look(frame(seed)).detector == f"triton {first.target}"
@@ -263,17 +266,17 @@ def test_a_server_without_streams_costs_one_frame_and_not_every_second(triton: T
         def service(self, details: grpc.HandlerCallDetails) -> grpc.RpcMethodHandler | None:
             if not details.method.endswith("/ModelInfer"):
                 return None
-            return grpc.unary_unary_rpc_method_handler(lambda request, context: infer(request, timeout=5.0))
+            return grpc.unary_unary_rpc_method_handler(lambda request, context: infer(request, timeout=PATIENT_S))
 
     server = grpc.server(ThreadPoolExecutor(2), handlers=(UnaryOnly(),))
     port = server.add_insecure_port("127.0.0.1:0")
     server.start()
-    detector = TritonDetector(Settings(servers=(f"127.0.0.1:{port}",), transport="stream"))
+    detector = TritonDetector(Settings(servers=(f"127.0.0.1:{port}",), transport="stream", deadline=PATIENT_S))
     try:
         started = time.monotonic()
         for seed in range(6):
             detector.look(frame(seed))
-        assert time.monotonic() - started < 4.0  # one wait for a dead stream would take 4 s
+        assert time.monotonic() - started < 0.6 * PATIENT_S  # one wait for a dead stream would take nearly all of it
     finally:
         detector.close()
         server.stop(0)
@@ -296,8 +299,8 @@ def test_an_overloaded_server_is_asked_once_and_the_next_one_helps(triton: Trito
     server = grpc.server(ThreadPoolExecutor(4), handlers=(Full(),))
     busy = f"127.0.0.1:{server.add_insecure_port('127.0.0.1:0')}"
     server.start()
-    alone = TritonDetector(Settings(servers=(busy,), transport=transport))
-    helped = TritonDetector(Settings(servers=(busy, triton.target), transport=transport))
+    alone = TritonDetector(Settings(servers=(busy,), transport=transport, deadline=PATIENT_S))
+    helped = TritonDetector(Settings(servers=(busy, triton.target), transport=transport, deadline=PATIENT_S))
     try:
         with pytest.raises(ServerOverloaded, match="too much to do"):
             alone.look(frame())
@@ -314,10 +317,10 @@ def test_hanging_up_leaves_no_thread(triton: TritonServer, transport: str) -> No
     """After close, no thread of the client is left, however often it was opened."""
     before = set(threading.enumerate())
     for _ in range(3):
-        detector = TritonDetector(Settings(servers=(triton.target,), transport=transport))
+        detector = TritonDetector(Settings(servers=(triton.target,), transport=transport, deadline=PATIENT_S))
         detector.look(frame())
         detector.close()
-    assert within(5.0, lambda: not [t for t in set(threading.enumerate()) - before if t.is_alive()])
+    assert within(30.0, lambda: not [t for t in set(threading.enumerate()) - before if t.is_alive()])
 
 
 def within(seconds: float, work: Callable[[], object]) -> bool:

@@ -13,7 +13,7 @@ from demo.octoprint_server import OctoPrintServer
 
 #: OctoPrint sends a heartbeat every 25 s; a connection that is silent for longer is broken.
 _SILENCE_S = 60.0
-_OPEN_S, _JOIN_S = 10.0, 5.0
+_OPEN_S, _JOIN_S = 60.0, 5.0
 _PIECE_BYTES = 65536
 
 

@@ -83,20 +83,20 @@ class Stage:
     def begin_print(self, name: str) -> None:
         """Print a file that is there already, and wait until the watch has had an answer about it."""
         self.octoprint.api("POST", f"/api/files/local/{name}", json={"command": "select", "print": True})
-        self.until(lambda: self.octoprint.printer_state() == "Printing", 20.0, "the print begins")
+        self.until(lambda: self.octoprint.printer_state() == "Printing", 60.0, "the print begins")
         before = int(self.status()["answers"])
-        self.until(lambda: int(self.status()["answers"]) != before, 20.0, "an answer about the new print")
+        self.until(lambda: int(self.status()["answers"]) != before, 60.0, "an answer about the new print")
 
     def cancel(self) -> None:
         """Cancel what prints or stands paused, if anything does."""
         if self.octoprint.printer_state() != "Operational":
             self.octoprint.job("cancel")
-        self.until(lambda: self.octoprint.printer_state() == "Operational", 30.0, "the end of the cancelled print")
+        self.until(lambda: self.octoprint.printer_state() == "Operational", 60.0, "the end of the cancelled print")
 
     def settle(self) -> None:
         """Wait until everything is at rest after a print, and sample it."""
-        self.until(lambda: self.status()["verdict"] == "off", 20.0, "the watch sees that the print has ended")
-        self.until(lambda: not self.edges(), 20.0, "the end of the detector's process on this computer")
+        self.until(lambda: self.status()["verdict"] == "off", 60.0, "the watch sees that the print has ended")
+        self.until(lambda: not self.edges(), 60.0, "the end of the detector's process on this computer")
         collected = self.octoprint.api("POST", f"/plugin/{_PROBE.stem}/collect", json={}).json()
         self.recording.threads.append(collected["threads"])
         for name, taken in self._still().items():

@@ -129,6 +129,7 @@ class WatchBench:
     notices: Notices | None = None
     remarks: list[str] = field(default_factory=list)  # what is said elsewhere than in the status
     unstuck: threading.Event = field(default_factory=threading.Event)  # while it is clear, a picture is waited for without end
+    stuck: threading.Event = field(default_factory=threading.Event)  # set once one is waited for so
     available_mb: float = 1000.0  # what the computer has left of its memory
     hurried: Clock = field(default_factory=Clock)  # of what looks around only now and then
     logger: logging.Logger = field(default_factory=lambda: logging.getLogger("faults"))
@@ -236,7 +237,9 @@ class _CountedCamera:
     bench: WatchBench
 
     def capture(self) -> Frame:
-        self.bench.unstuck.wait()
+        if not self.bench.unstuck.is_set():
+            self.bench.stuck.set()
+            self.bench.unstuck.wait()
         try:
             return self.camera.capture()
         except SpaghettiError:

@@ -106,14 +106,15 @@ class Watching:
         return status
 
     def until(self, true: Callable[[dict[str, Any]], bool], seconds: float) -> dict[str, Any] | None:
-        """Return the first status for which it is so, or None when there was none in time."""
+        """Return the first status for which it is so, or None when there was none in time, nor right after it."""
         end = time.monotonic() + seconds
-        while time.monotonic() < end:
-            status = self.sample()
+        while True:
+            late, status = time.monotonic() > end, self.sample()
             if true(status):
                 return status
+            if late:
+                return None
             time.sleep(_SAMPLE_S)
-        return None
 
 
 def withstand(fault: Fault, stage: Stage) -> Outcome:

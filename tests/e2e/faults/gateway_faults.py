@@ -15,11 +15,11 @@ from inference_server import certificate
 from inference_server.gateway import Gateway
 from inference_server.nginx import GatewayServer, NginxMissing, find_nginx
 from inference_server.tokens import TokenFile
-from inference_server.triton import free_port
 from tests.e2e.faults.bench import Bench, watch_bench
 from tests.e2e.faults.fault import Fault
 from tests.e2e.faults.stage import Stage
 from tests.e2e.faults.wire import LOOPBACK, Wire
+from tests.e2e.ports import free_port
 
 PRINTER = "left"
 #: Certificates that the printer trusts, as one that was renewed, or put into the wrong place, would be.

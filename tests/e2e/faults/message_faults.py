@@ -6,12 +6,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from demo.octoprint_server import free_port
 from octoprint_spaghetti.core.words import Notice, NoticeKind
 from tests.e2e.faults.bench import PATIENT_S, Bench, watch_bench
 from tests.e2e.faults.fault import Fault
 from tests.e2e.faults.stage import Stage
 from tests.e2e.mosquitto import Mosquitto
+from tests.e2e.ports import free_port
 from tests.receiver import Receiver
 
 

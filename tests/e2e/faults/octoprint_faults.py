@@ -13,15 +13,15 @@ import pytest
 
 from demo.frames import SceneFrames
 from inference_server.scene import Scene
-from tests.e2e.faults.bench import INTERVAL_S, Bench
-from tests.e2e.faults.computer_faults import SHARED_DEADLINE_S, waited
+from tests.e2e.faults.bench import INTERVAL_S, PATIENT_S, Bench
+from tests.e2e.faults.computer_faults import waited
 from tests.e2e.faults.fault import CALM, Fault
 from tests.e2e.faults.octoprint_bench import OctoPrintBench, shared_octoprint
 from tests.e2e.faults.stage import Stage
 
 #: Seconds of rendered print before it fails, which OctoPrint's start takes some of; of those that are left once the server is
 #: gone, and of the failure.
-FAILS_AT_S, GOOD_S, SEEN_S = 180.0, 20.0, 60.0
+FAILS_AT_S, GOOD_S, SEEN_S = 180.0, 20.0, 100.0
 
 
 @contextmanager
@@ -76,7 +76,7 @@ def _a_failing_scene(stage: Stage) -> Iterator[Bench]:
         frames,
         fallback=True,
         local_share=100.0,
-        deadline=SHARED_DEADLINE_S,
+        deadline=PATIENT_S,
     )
     try:
         bench.camera.play()
@@ -124,7 +124,7 @@ FAULTS = (
         _failing_without_a_server,
         "failing",
         "The print is paused: Spaghetti in",
-        within_s=120.0,
+        within_s=180.0,
         again=False,
         untouched=False,
     ),

@@ -10,6 +10,8 @@ from contextlib import suppress
 from types import TracebackType
 from typing import Any
 
+from tests.e2e.ports import held_port
+
 LOOPBACK = "127.0.0.1"
 _CHUNK = 65536
 #: One step of the proxy's own; it is never busy for longer.
@@ -35,7 +37,8 @@ class Wire:
         self._writers: set[asyncio.StreamWriter] = set()
         self._server: asyncio.Server | None = None
         self._plug: list[socket.socket] = []
-        self.port = 0
+        self._place = held_port(LOOPBACK)
+        self.port = self._place.getsockname()[1]
 
     def __enter__(self) -> Wire:
         self._thread.start()
@@ -48,6 +51,7 @@ class Wire:
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join(_STEP_S)
         self._loop.close()
+        self._place.close()
 
     @property
     def address(self) -> str:
@@ -110,7 +114,6 @@ class Wire:
         self._open.set()
         if self._server is None:
             self._server = await asyncio.start_server(self._connected, LOOPBACK, self.port, reuse_address=True)
-            self.port = self._server.sockets[0].getsockname()[1]
 
     async def _shut(self) -> None:
         self._open.clear()

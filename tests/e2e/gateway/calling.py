@@ -19,6 +19,8 @@ from tests.pictures import jpeg
 SERVICE = "/inference.GRPCInferenceService/"
 KEY = "a+key/that=only-the-gateway.knows"
 ADDRESS = "127.0.0.1"
+#: Seconds for what is no matter of time here: a busy machine holds answers, reloads and lines of a log back.
+PATIENT_S, REREAD_S = 20.0, 30.0
 
 
 def new_token(server: GatewayServer, printer: str) -> str:
@@ -35,7 +37,7 @@ def settled(server: GatewayServer, token: str, *, known: bool) -> None:
     def all_agree() -> bool:
         return all((status_of(server, token) is not grpc.StatusCode.UNAUTHENTICATED) is known for _ in range(5))
 
-    eventually(all_agree, 10.0, "the gateway has read its tokens")
+    eventually(all_agree, REREAD_S, "the gateway has read its tokens")
 
 
 def a_token_not_tried(server: GatewayServer, printer: str) -> str:
@@ -47,7 +49,7 @@ def a_token_not_tried(server: GatewayServer, printer: str) -> str:
 
 def settings_for(server: GatewayServer, token: str, **changes: object) -> Settings:
     trusted = str(server.gateway.certificate_file)
-    settings = Settings(servers=(server.target,), tls=True, certificate=trusted, token=token, deadline=3.0)
+    settings = Settings(servers=(server.target,), tls=True, certificate=trusted, token=token, deadline=PATIENT_S)
     return replace(settings, **changes)  # type: ignore[arg-type]
 
 

@@ -13,7 +13,7 @@ from inference_server.gateway import Gateway
 from inference_server.model_files import default_model
 from inference_server.nginx import GatewayServer, NginxMissing, find_nginx
 from inference_server.repository import assemble
-from inference_server.triton import TritonServer, free_port
+from inference_server.triton import TritonServer
 from inference_server.triton_binary import TritonMissing, find_triton
 from octoprint_spaghetti.adapters.triton import TritonDetector
 from tests.e2e.gateway.calling import (
@@ -21,6 +21,7 @@ from tests.e2e.gateway.calling import (
     KEY,
     settings_for,
 )
+from tests.e2e.ports import free_port
 
 
 @pytest.fixture(scope="module")

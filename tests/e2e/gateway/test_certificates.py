@@ -14,7 +14,7 @@ import pytest
 
 from inference_server import certificate
 from inference_server.nginx import GatewayServer
-from inference_server.triton import TritonServer, free_port
+from inference_server.triton import TritonServer
 from octoprint_spaghetti.adapters.triton import TritonDetector
 from octoprint_spaghetti.core.errors import (
     ServerUnreachable,
@@ -22,10 +22,12 @@ from octoprint_spaghetti.core.errors import (
 from tests.e2e.conftest import eventually
 from tests.e2e.gateway.calling import (
     ADDRESS,
+    REREAD_S,
     SERVICE,
     a_token_not_tried,
     frame,
 )
+from tests.e2e.ports import free_port
 
 
 @pytest.mark.parametrize(
@@ -65,7 +67,7 @@ def test_a_renewed_certificate_is_served_without_a_restart(
     os.utime(server.gateway.certificate_file, (time.time() + 5, time.time() + 5))  # also where clocks are coarse
     assert made.names == (ADDRESS,)
     server.keep_house()
-    eventually(lambda: served_certificate(server) != before, 5.0, "the new certificate is served")
+    eventually(lambda: served_certificate(server) != before, REREAD_S, "the new certificate is served")
 
 
 def served_certificate(server: GatewayServer) -> str:
