@@ -71,7 +71,7 @@ def model_repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def start_triton(model_repository: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., TritonServer]]:
-    """Return a function that starts a Triton (on ``grpc_port``, if one is given); all are stopped at the end."""
+    """Return a function that starts a Triton (on ``grpc_port``, of another ``repository``, if given); all are stopped at the end."""
     try:
         binary = find_triton()
     except TritonMissing as missing:
@@ -79,8 +79,8 @@ def start_triton(model_repository: Path, tmp_path_factory: pytest.TempPathFactor
     logs = tmp_path_factory.mktemp("triton-logs")
     started: list[TritonServer] = []
 
-    def start(grpc_port: int = 0) -> TritonServer:
-        server = TritonServer(model_repository, log=logs / f"{len(started)}.log", binary=binary, grpc_port=grpc_port)
+    def start(grpc_port: int = 0, repository: Path = model_repository) -> TritonServer:
+        server = TritonServer(repository, log=logs / f"{len(started)}.log", binary=binary, grpc_port=grpc_port)
         started.append(server)
         server.start()
         server.wait_ready(90.0)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -23,7 +24,9 @@ from inference_server.detector.model import Calibration, Detector, Served  # noq
 from inference_server.model_files import SIZES, default_model  # noqa: E402
 from inference_server.onnx_detector import OnnxDetector  # noqa: E402
 from inference_server.pixels import prepare  # noqa: E402
+from inference_server.repository import assemble  # noqa: E402
 from inference_server.scene import Scene  # noqa: E402
+from inference_server.triton import TritonServer  # noqa: E402
 
 #: Largest difference in a probability or a fraction of the picture: fp32 sums in another order.
 TOLERANCE = 1e-3
@@ -119,10 +122,23 @@ def test_torch_and_onnx_runtime_agree_on_the_shipped_weights(frames, revived: tu
     assert min(scores) < 0.3 and max(scores) > 0.7, "frames that all score alike would hide a mistake"
 
 
+@pytest.fixture(scope="module", params=SIZES)
+def twice(
+    request: pytest.FixtureRequest, start_triton: Callable[..., TritonServer], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[tuple[OnnxDetector, TritonServer]]:
+    """Return a shipped file in this process and in a Triton that serves it."""
+    path = default_model(size=request.param)
+    server = start_triton(
+        repository=assemble(tmp_path_factory.mktemp("served") / "repository", profile="cpu", model=path, cores=1)
+    )
+    yield OnnxDetector(path), server
+    server.stop()
+
+
 @pytest.mark.parametrize("frames", [rendered, real])
-def test_onnx_runtime_and_triton_agree(frames, triton) -> None:
+def test_onnx_runtime_and_triton_agree(frames, twice: tuple[OnnxDetector, TritonServer]) -> None:
     """What is served is what the file says in this process, from the JPEG's bytes on."""
-    detector = OnnxDetector(default_model())
-    with triton_client.InferenceServerClient(triton.target) as client:
+    detector, server = twice
+    with triton_client.InferenceServerClient(server.target) as client:
         for jpeg in frames():
             assert_same(in_onnx_runtime(detector, jpeg), in_triton(client, jpeg))
