@@ -24,8 +24,9 @@ from playwright.sync_api import Browser, expect  # noqa: E402 - only after it is
 
 from tests.e2e.browser import ANSWER_MS, OctoPrintPage  # noqa: E402
 
-#: The failure that the garage camera shows comes so long after it is played, and each of its pictures lasts so long, seconds.
-GOOD_S, INTERVAL_S = 10.0, 0.5
+#: So long the garage camera shows a good print, so much of that is left when the failure is wanted, and each of its pictures lasts so
+#: long, seconds. It plays all the time: the one picture of a camera that stands still may come before the first extrusion.
+GOOD_S, LEFT_S, INTERVAL_S = 240.0, 10.0, 0.5
 NEXT_STATUS_MS = 60_000
 
 
@@ -70,6 +71,7 @@ def test_the_tab_shows_each_camera_and_the_one_that_sees_a_failure_by_itself(
 ) -> None:
     """Calm: the first camera's picture, the other a key away. Failing on the second: paused, and that one is shown."""
     page = OctoPrintPage.of(browser, two_webcams, 1400)
+    garage.play()
     with a_print(two_webcams):
         page.show_tab()
         buttons = page.tab.locator(".spaghetti_cameras button")
@@ -87,7 +89,7 @@ def test_the_tab_shows_each_camera_and_the_one_that_sees_a_failure_by_itself(
         )
         buttons.nth(0).click()
         expect(picture).to_have_attribute("src", re.compile("camera=1"), timeout=NEXT_STATUS_MS)
-        garage.play()
+        garage.playback.start(garage.clock() + LEFT_S - GOOD_S)
         eventually(lambda: two_webcams.printer_state() == "Paused", 90.0, "the pause")
         expect(picture).to_have_attribute("src", re.compile("camera=2"), timeout=NEXT_STATUS_MS)
         expect(page.tab.locator(".spaghetti_view .spaghetti_box").first).to_be_visible(timeout=NEXT_STATUS_MS)
