@@ -31,13 +31,13 @@ TRANSPORTS = ("stream", "unary")
 
 INTERVAL_S = 1.0  # five times as often as a calm print is looked at
 DEADLINE_S = 5.0
-#: The deadline where a fault may cost no frame: one that is late because the machine is busy was not lost by it.
-PATIENT_S = 20.0
 #: The plugin's own way back takes half a minute; its order of events is the same in two seconds.
 WAY_BACK = WayBack(first_wait=1.0, longest_wait=8.0, between=0.5, probes=2, settled=60.0)
 #: Who waits for a frozen replica to thaw is told by it from who goes to the other one.
 HEALTHY_S, BROKEN_S, FROZEN_S, REPAIRED_S = 3.0, 8.0, 16.0, 10.0
 READY_S = 90.0
+#: The longest look that a printer may still be at when it is told to stop.
+STOP_S = 40.0
 #: On a busy machine a server that was frozen answers late once more, and is left alone for longer before the next return.
 RETURN_S = 60.0
 
@@ -68,7 +68,7 @@ class Printer:
     def stop(self) -> None:
         self.stopping.set()
         if self.thread is not None:
-            self.thread.join(2.0 * PATIENT_S)
+            self.thread.join(STOP_S)
 
     def look(self, seed: int) -> None:
         try:
@@ -204,8 +204,13 @@ def freeze(replica: TritonServer, start: Callable[[int], TritonServer]) -> Trito
 FAULTS = {"SIGKILL": kill, "SIGTERM": restart, "SIGSTOP": freeze}
 
 
-def run(fault: str, start: Callable[[int], TritonServer], folder: Path, with_haproxy: bool) -> Outage:
-    """Start two replicas and the printers, let the first replica fail as ``fault`` says, repair it, and watch what follows."""
+def run(
+    fault: str, start: Callable[[int], TritonServer], folder: Path, with_haproxy: bool, deadline_s: float = DEADLINE_S
+) -> Outage:
+    """Start two replicas and the printers, let the first replica fail as ``fault`` says, repair it, and watch what follows.
+
+    A printer gives a frame up after ``deadline_s``.
+    """
     with ExitStack() as stack:
         first, second = start(0), start(0)
         replicas = [first, second]
@@ -220,7 +225,7 @@ def run(fault: str, start: Callable[[int], TritonServer], folder: Path, with_hap
                 place.mkdir(parents=True)
                 address, controls[f"haproxy {transport}"] = stack.enter_context(haproxy((first.target, second.target), place))
                 servers[f"haproxy {transport}"] = (address,)
-        printers = _printers(servers, DEADLINE_S if fault == "SIGSTOP" else PATIENT_S)
+        printers = _printers(servers, deadline_s)
         everyone = [printer for group in printers.values() for printer in group]
         for printer in everyone:
             stack.callback(printer.detector.close)

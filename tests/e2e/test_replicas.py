@@ -8,6 +8,7 @@ import pytest
 
 import inference_server.triton
 from inference_server.triton import TritonServer
+from tests.e2e.conftest import PATIENT_S
 from tests.e2e.outage import DEADLINE_S, FAULTS, INTERVAL_S, Outage, find_haproxy, run
 
 WAYS = ("list stream", "list unary", "name stream", "name unary", "haproxy stream", "haproxy unary")
@@ -24,7 +25,8 @@ def outage(
         patch.setattr(inference_server.triton, "CONNECTION_AGE_MS", 6000)
         patch.setattr(inference_server.triton, "CONNECTION_GRACE_MS", 3000)
         folder = tmp_path_factory.mktemp(request.param)
-        yield run(request.param, start_triton, folder, with_haproxy=find_haproxy() is not None)
+        deadline_s = DEADLINE_S if request.param == "SIGSTOP" else PATIENT_S
+        yield run(request.param, start_triton, folder, find_haproxy() is not None, deadline_s)
 
 
 @pytest.mark.parametrize("way", WAYS)
