@@ -5,7 +5,8 @@
 - ``twin``: ``shuffle``, which knows things, beside a short plain tower, which sees strands: the other one has 24 channels
   and a max-pool before it looks twice;
 - ``lite0``: EfficientNet-Lite 0 (Liu and Tan 2020), which can start from openly licensed ImageNet weights that know far more than
-  ``shuffle``'s (75 % top-1); inverted residuals with ReLU6 and without squeeze-and-excitation.
+  ``shuffle``'s (75 % top-1); inverted residuals with ReLU6 and without squeeze-and-excitation;
+- ``lite2``: EfficientNet-Lite 2, the same deeper and a little wider (77 % top-1), for 1.6 times the arithmetic.
 """
 
 from __future__ import annotations
@@ -212,7 +213,7 @@ def _conv_same(conv: nn.Conv2d, x: Tensor) -> Tensor:
 class Lite(nn.Module):
     """EfficientNet-Lite 0 without its classifier; returns the features at strides 8, 16 and 32."""
 
-    channels = (40, 112, 128)
+    channels: tuple[int, int, int] = (40, 112, 128)
     #: Of each stage: blocks, channels out, kernel, stride of its first block, widening.
     stages: tuple[tuple[int, int, int, int, int], ...] = (
         (1, 16, 3, 1, 1),
@@ -255,6 +256,21 @@ class Lite(nn.Module):
             module.train(False)
 
 
+class Lite2(Lite):
+    """EfficientNet-Lite 2: all stages but the first and the last have a block more, and channels are 1.1 times as many."""
+
+    channels = (48, 120, 128)
+    stages = (
+        (1, 16, 3, 1, 1),
+        (3, 24, 3, 2, 6),
+        (3, 48, 5, 2, 6),
+        (4, 88, 3, 2, 6),
+        (4, 120, 5, 1, 6),
+        (5, 208, 5, 2, 6),
+        (1, 352, 3, 1, 6),
+    )
+
+
 def _tower(c_in: int, channels: tuple[int, ...], halvings: int) -> nn.Sequential:
     inputs = (c_in, *channels[:-1])
     return nn.Sequential(
@@ -271,4 +287,5 @@ BACKBONES: Mapping[str, type[RepVgg | ShuffleNet | Lite]] = {
     "shuffle": ShuffleNet,
     "twin": Twin,
     "lite0": Lite,
+    "lite2": Lite2,
 }

@@ -37,10 +37,12 @@ if TYPE_CHECKING:
     Sample = dict[str, NDArray[np.float32] | NDArray[np.uint8]]
 
 
-#: How far the frame's pseudo-label is trusted against one that a person gave.
+#: How far a pseudo-label is trusted against one that a person gave.
 PSEUDO_TRUST = 0.6
 #: Share of added tangles that lie on a drawn texture: such a picture must not be good by itself.
 NO_PRINTER_BEHIND = 0.06
+#: Share of a tangle that drawn things may hide.
+MOST_HIDDEN = 0.4
 #: Mean difference in grey levels from the 9 x 9 pixels around from which a tangle's strands are plain to see.
 CLEAR_DETAIL = 5.0
 
@@ -172,7 +174,7 @@ class Scenes(Dataset["Sample"]):
     def _boxed(self, rng: np.random.Generator) -> tuple[Scene, Lesson]:
         row = self._buckets["boxed"].draw(rng)
         scene, seen = self._view_of_tangle(rng, self._read(row))
-        return scene, self._partly_seen(lesson(row), seen)
+        return self._distracted(rng, scene), self._partly_seen(lesson(row), seen)
 
     def _unboxed(self, rng: np.random.Generator) -> tuple[Scene, Lesson]:
         row = self._buckets["unboxed"].draw(rng)
@@ -182,7 +184,7 @@ class Scenes(Dataset["Sample"]):
     def _fail(self, rng: np.random.Generator) -> tuple[Scene, Lesson]:
         row = self._buckets["fail"].draw(rng)
         scene, seen = self._view_of_tangle(rng, self._read(row))
-        return scene, self._partly_seen(lesson(row), seen)
+        return self._distracted(rng, scene), self._partly_seen(lesson(row), seen)
 
     def _pasted(self, rng: np.random.Generator) -> tuple[Scene, Lesson]:
         scene = self._background(rng)
@@ -226,12 +228,12 @@ class Scenes(Dataset["Sample"]):
         image = self.pictures[row]
         boxes = guess.boxes * np.tile(image.shape[1::-1], 2).astype(np.float32)
         scene, seen = self._view_of_tangle(rng, annotated(image, boxes, boxes, partial=True))
-        return scene, self._partly_seen(Lesson(guess.frame, PSEUDO_TRUST), seen)
+        return self._distracted(rng, scene), self._partly_seen(Lesson(guess.frame, PSEUDO_TRUST, PSEUDO_TRUST), seen)
 
     def _pseudo_good(self, rng: np.random.Generator) -> tuple[Scene, Lesson]:
         row = self._buckets["pseudo_good"].draw(rng)
         scene = self._view(rng, plain(self.pictures[row]), self.recipe.view)
-        return self._distracted(rng, scene), Lesson(self.pseudo[row.id].frame, PSEUDO_TRUST)
+        return self._distracted(rng, scene), Lesson(self.pseudo[row.id].frame, PSEUDO_TRUST, PSEUDO_TRUST)
 
     # What they are made of.
 
@@ -255,12 +257,16 @@ class Scenes(Dataset["Sample"]):
         return wanted if self._buckets[wanted].rows else "normal"
 
     def _distracted(self, rng: np.random.Generator, scene: Scene) -> Scene:
+        """Draw things that are no tangle over some scenes; what they hide of a tangle is not known any more."""
         if rng.random() >= self.recipe.distractors:
             return scene
         image = scene.image.copy()
         for _ in range(int(rng.integers(1, 4))):
             draw_distractor(rng, image)
-        return replace(scene, image=image)
+        hidden = (scene.tangle > 0) & (image != scene.image).any(-1)
+        if np.count_nonzero(hidden) > MOST_HIDDEN * np.count_nonzero(scene.tangle):
+            return scene
+        return replace(scene, image=image, known=np.where(hidden, 0, scene.known).astype(np.uint8))
 
     def _view(self, rng: np.random.Generator, source: Scene, within: ViewRange) -> Scene:
         rows, columns = source.image.shape[:2]
@@ -293,7 +299,7 @@ class Scenes(Dataset["Sample"]):
     @staticmethod
     def _partly_seen(given: Lesson, share: float) -> Lesson:
         """Trust the frame's label less, the less of the tangle is in view."""
-        return given if share > 0.5 else Lesson(given.frame, given.trust * max(0.0, share - 0.1))
+        return given if share > 0.5 else replace(given, trust=given.trust * max(0.0, share - 0.1))
 
 
 def targets(scene: Scene, frame: Lesson) -> Sample:
@@ -313,14 +319,15 @@ def targets(scene: Scene, frame: Lesson) -> Sample:
         sides[:, near] = np.log(np.clip(to_sides[:, near], 1.0, None) / SIDE_SCALE_PX)
         weight[near] = hill[near]
     cover = _shares(scene.tangle, mask_cells)
+    peaks_known = (_shares(scene.known, cells) > 0.5) | (weight > 0)
     return {
         "image": np.ascontiguousarray(scene.image.transpose(2, 0, 1)),
         "peaks": peaks[None],
-        "peaks_known": ((_shares(scene.known, cells) > 0.5) | (weight > 0))[None].astype(np.float32),
+        "peaks_known": frame.places * peaks_known[None].astype(np.float32),
         "sides": sides,
-        "sides_weight": weight[None],
+        "sides_weight": frame.places * weight[None],
         "mask": np.clip(cover * 3.0, 0.0, 1.0)[None],  # a cell of which a third is covered shows a tangle
-        "mask_known": (_shares(scene.known, mask_cells) > 0.5)[None].astype(np.float32),
+        "mask_known": frame.places * (_shares(scene.known, mask_cells) > 0.5)[None].astype(np.float32),
         "frame": np.array([frame.frame], np.float32),
         "frame_trust": np.array([frame.trust], np.float32),
     }

@@ -36,26 +36,31 @@ class Row:
 
 @dataclass(frozen=True)
 class Lesson:
-    """What a label says about the whole frame: the probability of spaghetti and how much to trust it, both 0 to 1."""
+    """What a label says: the frame's probability of spaghetti, how much to trust that, and its boxes or their absence; all 0 to 1."""
 
     frame: float
     trust: float
+    places: float = 1.0
 
 
 #: ``fail`` is spaghetti or stringing; ``other_defect`` is seldom a tangle that nobody named.
 LESSONS: Mapping[str, Lesson] = {
-    "spaghetti": Lesson(1.0, 1.0),
-    "fail": Lesson(0.8, 0.4),
-    "stringing": Lesson(0.0, 0.8),
-    "other_defect": Lesson(0.0, 0.6),
-    "normal": Lesson(0.0, 1.0),
+    "spaghetti": Lesson(1.0, 1.0, 1.0),
+    "fail": Lesson(0.8, 0.4, 0.4),
+    "stringing": Lesson(0.0, 0.8, 0.8),
+    "other_defect": Lesson(0.0, 0.6, 0.6),
+    "normal": Lesson(0.0, 1.0, 1.0),
 }
+#: How far a collection with noisy labels is trusted against the others.
+NOISY_TRUST = 0.4
 
 
 def lesson(row: Row) -> Lesson:
     """Return what ``row`` teaches; raises KeyError for ``unknown``, which teaches nothing until a model has labelled it."""
     given = LESSONS[row.label]
-    return Lesson(given.frame, given.trust * 0.4) if row.source in NOISY_SOURCES else given
+    if row.source not in NOISY_SOURCES:
+        return given
+    return Lesson(given.frame, given.trust * NOISY_TRUST, given.places * NOISY_TRUST)
 
 
 def read(data: Path) -> list[Row]:
@@ -95,13 +100,20 @@ def data_hash(data: Path) -> str:
     return hashlib.sha256((data / "labels.jsonl").read_bytes()).hexdigest()
 
 
-def sampling_weights(rows: list[Row], evenness: float = 0.7) -> np.ndarray[Any, np.dtype[np.float64]]:
+def sampling_weights(
+    rows: list[Row], evenness: float = 0.7, source_evenness: float = 0.4
+) -> np.ndarray[Any, np.dtype[np.float64]]:
     """Return (n,) probabilities so that a cluster of many copies, or a long video, counts little more than a single picture.
 
-    ``evenness`` 1 makes all clusters equal, 0 all pictures.
+    ``evenness`` 1 makes all clusters equal, 0 all pictures. ``source_evenness`` 1 makes all collections equal, 0 leaves them as large as
+    they are: of one with nearly all of the good prints the network would learn its bed, and not what a good print is.
     """
     sizes = Counter(_kin(row) for row in rows)
-    weights = np.array([sizes[_kin(row)] ** -evenness * lesson_weight(row) for row in rows])
+    weights = np.array([sizes[_kin(row)] ** -evenness for row in rows])
+    sources = np.array([row.source for row in rows])
+    for source in set(sources):
+        weights[sources == source] *= weights[sources == source].sum() ** -source_evenness
+    weights *= [lesson_weight(row) for row in rows]
     return weights / weights.sum()
 
 

@@ -225,14 +225,18 @@ def test_published_weights_of_bgr_are_turned_to_rgb():
     assert torch.equal(detector.backbone.stage4[3].branch_main[5].weight, state["backbone.stage4.3.branch_main.5.weight"])
 
 
-def test_published_weights_of_efficientnet_lite_are_taken_over_as_they_are():
+@pytest.mark.parametrize(("backbone", "last"), [("lite0", 15), ("lite2", 20)])
+def test_published_weights_of_efficientnet_lite_are_taken_over_as_they_are(backbone, last):
     """They were trained on RGB; what no published file has starts anew."""
-    detector = lively("lite0")
+    detector = lively(backbone)
     before = detector.backbone.narrow[0].weight.clone()
-    state = {name: value.clone() for name, value in lively("lite0", seed=5).backbone.state_dict().items() if "narrow" not in name}
+    state = {
+        name: value.clone() for name, value in lively(backbone, seed=5).backbone.state_dict().items() if "narrow" not in name
+    }
     load_backbone(detector, {**state, "_fc.weight": torch.zeros(1)})
     assert torch.equal(detector.backbone._conv_stem.weight, state["_conv_stem.weight"])
-    assert torch.equal(detector.backbone._blocks[14]._project_conv.weight, state["_blocks.14._project_conv.weight"])
+    assert torch.equal(detector.backbone._blocks[last]._project_conv.weight, state[f"_blocks.{last}._project_conv.weight"])
+    assert len(detector.backbone._blocks) == last + 1
     assert torch.equal(detector.backbone.narrow[0].weight, before)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import click
 import cv2
@@ -13,10 +14,11 @@ torch = pytest.importorskip("torch")
 pytest.importorskip("onnx")
 
 from inference_server.detector.calibrate import calibrate, fit  # noqa: E402 - only where torch is
-from inference_server.detector.dataset import Mix, PseudoLabel, Recipe, Scenes  # noqa: E402
+from inference_server.detector.dataset import Mix, PseudoLabel, Recipe, Scenes, targets  # noqa: E402
 from inference_server.detector.export import load  # noqa: E402
 from inference_server.detector.labels import lesson, read, sampling_weights, tangles, trainable  # noqa: E402
 from inference_server.detector.model import Detector  # noqa: E402
+from inference_server.detector.scene import annotated  # noqa: E402
 from inference_server.detector.strands import draw_tangle  # noqa: E402
 from inference_server.detector.textures import draw_texture  # noqa: E402
 from inference_server.detector.train import Config, done, learning_rate, train  # noqa: E402
@@ -132,11 +134,56 @@ def test_unknown_is_not_normal(data):
 def test_copies_of_one_picture_count_little_more_than_one(data):
     """A cluster of eight copies is drawn far less than eight times as often as a single picture."""
     row = read(data)[0]
-    from dataclasses import replace
-
     rows = [row] + [replace(row, cluster="copies") for _ in range(8)]
     weights = sampling_weights(rows)
     assert weights.sum() == pytest.approx(1) and weights[1:].sum() < 2.5 * weights[0]
+
+
+def test_a_large_collection_does_not_drown_the_small_ones(data):
+    """One with fifteen times as many pictures is drawn about five times as often, so that its bed is not what a good print is."""
+    row = read(data)[0]
+    rows = [
+        replace(row, source=source, cluster=f"{source}{n}")
+        for source, count in (("large", 60), ("small", 4))
+        for n in range(count)
+    ]
+    weights = sampling_weights(rows)
+    assert weights.sum() == pytest.approx(1)
+    assert 4 < weights[:60].sum() / weights[60:].sum() < 6
+
+
+def test_boxes_of_doubtful_labels_teach_less(data):
+    """What is not sure of the whole frame is not sure of its places either; pictures of a noisy collection are trusted least."""
+    rows = {row.label: row for row in read(data)}
+    sure, fail = lesson(rows["spaghetti"]), lesson(rows["fail"])
+    noisy = lesson(replace(rows["spaghetti"], source="fd1"))
+    scene = annotated(np.zeros((64, 64, 3), np.uint8), *[np.array([[8, 8, 40, 40]], np.float32)] * 2, partial=False)
+    certain, doubtful = targets(scene, sure), targets(scene, fail)
+    assert sure.places == 1.0 and fail.places == noisy.places == pytest.approx(0.4)
+    for name in ("peaks_known", "sides_weight", "mask_known"):
+        assert certain[name].max() == 1.0
+        assert np.allclose(doubtful[name], 0.4 * certain[name])
+    for name in ("peaks", "sides", "mask"):
+        assert np.array_equal(doubtful[name], certain[name])
+
+
+def test_things_that_are_no_tangle_are_drawn_over_real_tangles_too(data):
+    """What they hide of a tangle is not known any more, and most of each tangle stays in sight."""
+    recipe = Recipe(
+        size=96, mix=Mix(boxed=1.0, **dict.fromkeys(set(Mix.__dataclass_fields__) - {"boxed"}, 0.0)), cameras=False, patches=0.0
+    )
+    hidden = 0
+    for seed in range(40):
+        bare, drawn = (
+            Scenes(read(data), replace(recipe, distractors=share), 1).scene(np.random.default_rng(seed))[0]
+            for share in (0.0, 1.0)
+        )
+        assert np.array_equal(bare.tangle, drawn.tangle)
+        covered = (drawn.tangle > 0) & (bare.image != drawn.image).any(-1)
+        assert not drawn.known[covered].any()
+        assert np.count_nonzero(covered) <= 0.4 * np.count_nonzero(drawn.tangle)
+        hidden += covered.any()
+    assert hidden > 5
 
 
 def test_pictures_without_boxes_have_no_tangles(data):
