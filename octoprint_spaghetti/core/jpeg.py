@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from octoprint_spaghetti.core.errors import PictureUnusable
 from octoprint_spaghetti.core.sentence import say
 
@@ -12,6 +14,8 @@ _START, _END = b"\xff\xd8", b"\xff\xd9"
 _PADDING = b"\x00\r\n"
 #: SOF0 to SOF15 without the tables (DHT, JPG, DAC) between them: ITU T.81, table B.1.
 _FRAME_HEADERS = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
+#: A marker that is none inside compressed data: there a zero follows 0xFF, or one of the restart markers stands.
+_MARKER = re.compile(rb"\xff([^\x00\xff\xd0-\xd7])")
 
 
 def check_jpeg(data: bytes) -> bytes:
@@ -22,9 +26,27 @@ def check_jpeg(data: bytes) -> bytes:
         raise PictureUnusable(too_large(len(data)))
     if data[:2] != _START:
         raise PictureUnusable(_what_it_is(data))
-    if data.rstrip(_PADDING)[-2:] != _END:
+    if not _ends_whole(data):
         raise PictureUnusable(say("The camera's picture was cut off in the middle; check its cable or network."))
     return data
+
+
+def without_trailer(data: bytes) -> bytes | None:
+    """Return a JPEG file up to the end of its picture, or None when it was cut off before.
+
+    Phones append notes and short films to what they take. A camera that watches a print does not, so :func:`check_jpeg` takes
+    no such file. One that ends as a picture does is returned as it is. A thumbnail lies in a segment of the header, whose length
+    is known: its end is passed over (ITU T.81, annex B).
+    """
+    if _ends_whole(data):
+        return data
+    at = len(_START)
+    while found := _MARKER.search(data, at):
+        at = found.end()
+        if found[1] == _END[1:]:
+            return data[:at]
+        at += int.from_bytes(data[at : at + 2], "big")
+    return None
 
 
 def size_wh(data: bytes) -> tuple[int, int] | None:
@@ -45,6 +67,10 @@ def too_large(size: int) -> str:
         "JPEG), not its stream, or a lower resolution.",
         megabytes=min(size, MOST_BYTES) // 1_000_000,
     )
+
+
+def _ends_whole(data: bytes) -> bool:
+    return data.rstrip(_PADDING)[-2:] == _END
 
 
 def _what_it_is(data: bytes) -> str:

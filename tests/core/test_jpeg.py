@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from octoprint_spaghetti.core.errors import PictureUnusable
-from octoprint_spaghetti.core.jpeg import MOST_BYTES, check_jpeg, size_wh
+from octoprint_spaghetti.core.jpeg import MOST_BYTES, check_jpeg, size_wh, without_trailer
 from tests.pictures import jpeg
 
 WHOLE = b"\xff\xd8\xff\xe0 a picture \xff\xd9"
@@ -47,3 +47,29 @@ def test_the_size_is_read_without_decoding(size: tuple[int, int]) -> None:
 def test_the_size_of_anything_else_is_unknown_and_no_error(data: bytes) -> None:
     """Whatever follows the first two bytes, reading the size ends and raises nothing."""
     size_wh(b"\xff\xd8" + data)
+
+
+def test_a_trailer_is_cut_at_the_end_of_the_picture() -> None:
+    """Also when an end marker of something else stands in it; a webcam's picture with a trailer is refused as before."""
+    appended = jpeg() + b"a film \xff\xd9 and more"
+    assert without_trailer(appended) == jpeg()
+    with pytest.raises(PictureUnusable, match="cut off"):
+        check_jpeg(appended)
+
+
+@pytest.mark.parametrize("kept", [0.1, 0.5, 0.9])
+def test_half_a_picture_has_no_end(kept: float) -> None:
+    """Wherever it was cut, no marker inside the compressed data is taken for the end."""
+    assert without_trailer(jpeg()[: int(kept * len(jpeg()))]) is None
+
+
+def test_a_picture_that_ends_as_one_is_left_alone() -> None:
+    """Padding and all: nothing is changed that a webcam may send."""
+    assert without_trailer(WHOLE + b"\x00\x00\r\n") == WHOLE + b"\x00\x00\r\n"
+
+
+@given(st.binary(max_size=200))
+def test_the_end_of_anything_else_is_no_error(data: bytes) -> None:
+    """What comes back ends in an end marker, maybe padded, or there is none."""
+    end = without_trailer(b"\xff\xd8" + data)
+    assert end is None or end.rstrip(b"\x00\r\n").endswith(b"\xff\xd9")

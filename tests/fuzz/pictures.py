@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from inference_server.pixels import BadPicture, parse_region, prepare
 from octoprint_spaghetti.core.errors import PictureUnusable
-from octoprint_spaghetti.core.jpeg import MOST_BYTES, check_jpeg, size_wh
+from octoprint_spaghetti.core.jpeg import MOST_BYTES, check_jpeg, size_wh, without_trailer
 from octoprint_spaghetti.core.multipart import Parts
 from tests.fuzz.campaign import Target
 from tests.fuzz.inputs import damaged, pieces
@@ -39,9 +39,10 @@ JPEGS = damaged(_PICTURES) | damaged([picture[2:-2] for picture in _PICTURES]).m
 
 
 def on_the_pi(data: bytes) -> None:
-    """A picture is taken as it is or refused; its size is two numbers or not known."""
+    """A picture is taken as it is or refused; its size is two numbers or not known; what a phone appended is cut off."""
     with suppress(PictureUnusable):
         assert check_jpeg(data) is data
+    assert data.startswith(without_trailer(data) or b"")
     size = size_wh(data)
     assert size is None or all(0 <= side <= 0xFFFF for side in size)
 
