@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from octoprint_spaghetti.core.errors import PictureUnusable, SpaghettiError
-from octoprint_spaghetti.core.jpeg import check_jpeg
+from octoprint_spaghetti.core.jpeg import MOST_BYTES, without_trailer
+from octoprint_spaghetti.core.picture_kind import FOREIGN, HEAD_BYTES, HEIC, JPEG, PICTURES, WEB_PAGE, header_size_wh, kind_of
 from octoprint_spaghetti.core.words import Answer, Frame, as_json
 from octoprint_spaghetti.ports import Detector
 
-_JPEG = {".jpg", ".jpeg"}
-_OTHERS = {".png", ".webp", ".bmp"}
+#: Files of these names are pictures whatever is in them: one that is damaged, or is none, is to be told and not passed over.
+_NAMES = {".jpg", ".jpeg", ".jfif", ".png", ".webp", ".bmp", ".tif", ".tiff"}
 #: Ending of the copies that :func:`write_boxed` makes; they are not looked at again.
 _BOXED = ".boxed.jpg"
+#: As ``inference_server/pixels.py`` has it: the detector looks at no larger picture.
+MOST_PIXELS = 40_000_000
+#: As many pixels of four bytes, uncompressed.
+_MOST_FILE_BYTES = 4 * MOST_PIXELS
 #: Quality of the JPEG that a PNG becomes: nothing that the detector sees is lost (it was trained on qualities from 15 up).
 _QUALITY = 95
 #: Red as the plugin's pages draw it, in OpenCV's order blue, green, red.
@@ -25,12 +30,13 @@ _RED = (40, 40, 220)
 
 @dataclass(frozen=True)
 class Checked:
-    """What was found in one file: an answer with its time in milliseconds, or a problem in a sentence."""
+    """What was found in one file: an answer to its ``jpeg`` with its time in milliseconds, or a problem in a sentence."""
 
     file: Path
     answer: Answer | None = None
     ms: float = 0.0
     problem: str = ""
+    jpeg: bytes = field(default=b"", repr=False)
 
     def as_json(self) -> dict[str, Any]:
         """Return plain JSON types; ``xyxy`` are fractions of the picture, ``ms`` covers decoding and looking."""
@@ -44,18 +50,41 @@ class Checked:
         }
 
 
-def find_pictures(paths: Iterable[Path]) -> Iterator[Path]:
-    """Yield the files among ``paths`` and all pictures below the folders among them, in the order of their names."""
+def find_pictures(paths: Iterable[Path], skip: Callable[[Path], object] = lambda file: None) -> Iterator[Path]:
+    """Yield the files among ``paths`` and all pictures below the folders among them, in the order of their names.
+
+    ``skip`` is told of each file in a folder that is no picture. Raises :class:`PictureUnusable` for a folder that cannot be read.
+    """
     for path in paths:
-        if path.is_dir():
-            yield from sorted(file for file in path.rglob("*") if is_picture(file))
-        else:
+        if not path.is_dir():
             yield path
+            continue
+        try:
+            files = sorted(filter(_is_original, path.rglob("*")))
+        except OSError as error:
+            raise PictureUnusable(f"{path} cannot be read ({error.strerror}).") from error
+        for file in files:
+            if is_picture(file):
+                yield file
+            else:
+                skip(file)
 
 
 def is_picture(file: Path) -> bool:
-    """Return whether a file is a picture by its name, and no boxed copy."""
-    return file.suffix.lower() in _JPEG | _OTHERS and not file.name.endswith(_BOXED) and file.is_file()
+    """Return whether a file is a picture by its name or by its content, and no boxed copy."""
+    return _is_original(file) and (file.suffix.lower() in _NAMES or _kind_of_file(file) in PICTURES)
+
+
+def _is_original(file: Path) -> bool:
+    return not file.name.endswith(_BOXED) and file.is_file()
+
+
+def told_of_skipped(files: Sequence[Path]) -> str:
+    """Return in a sentence how many files in folders were no pictures, and what to do with those that are some elsewhere."""
+    told = f"{len(files)} {'file was' if len(files) == 1 else 'files were'} skipped as no picture to look at"
+    foreign = [kind for kind in map(_kind_of_file, files) if kind in FOREIGN]
+    kinds = " or ".join(sorted(set(foreign)))
+    return f"{told}; of these {len(foreign)} {kinds}, to be saved as JPEG or PNG first." if foreign else f"{told}."
 
 
 def check_picture(file: Path, detector: Detector) -> Checked:
@@ -68,30 +97,95 @@ def check_picture(file: Path, detector: Detector) -> Checked:
         return Checked(file, problem=f"{file} cannot be read ({error.strerror}).")
     except SpaghettiError as error:
         return Checked(file, problem=str(error))
-    return Checked(file, answer, (time.perf_counter() - started) * 1e3)
+    return Checked(file, answer, (time.perf_counter() - started) * 1e3, jpeg=jpeg)
 
 
 def read_jpeg(file: Path) -> bytes:
-    """Return the bytes of a JPEG file as they are, or those of another picture turned into one.
+    """Return the bytes of a JPEG file up to the end of its picture, or those of another picture turned into one.
 
-    Raises :class:`OSError` and :class:`PictureUnusable`.
+    Raises :class:`OSError`, and :class:`PictureUnusable` with a sentence about the file.
     """
+    if file.stat().st_size > _MOST_FILE_BYTES:
+        raise PictureUnusable(_too_large(_MOST_FILE_BYTES))
     data = file.read_bytes()
-    if file.suffix.lower() not in _OTHERS:
-        return check_jpeg(data)
+    kind = kind_of(data[:HEAD_BYTES])
+    if not data:
+        raise PictureUnusable("The file is empty; copy it again from where it came.")
+    if kind == WEB_PAGE:
+        raise PictureUnusable("The file is a web page and no picture; save the picture itself.")
+    if kind == HEIC:
+        raise PictureUnusable(_said_of_foreign(kind))
+    return _whole(data) if kind == JPEG else _turned_into_jpeg(data, kind)
+
+
+def _whole(data: bytes) -> bytes:
+    jpeg = without_trailer(data)
+    if jpeg is None:
+        raise PictureUnusable("The picture in the file was cut off in the middle; copy it again from where it came.")
+    if len(jpeg) > MOST_BYTES:
+        raise PictureUnusable(_too_large(MOST_BYTES))
+    return jpeg
+
+
+def _turned_into_jpeg(data: bytes, kind: str) -> bytes:
+    size = header_size_wh(data[:HEAD_BYTES])
+    if size is not None:
+        _check_size(*size)
+    picture = _decoded(data, kind)
+    rows, columns = picture.shape[:2]
+    _check_size(columns, rows)
+    return _encoded(picture)
+
+
+def _check_size(width: int, height: int) -> None:
+    if width * height > MOST_PIXELS:
+        raise PictureUnusable(
+            f"The picture has {width} x {height} pixels, and at most {MOST_PIXELS // 1_000_000} megapixels are looked at; "
+            "make it smaller."
+        )
+
+
+def _decoded(data: bytes, kind: str = JPEG) -> Any:
+    """Return the pixels (rows, columns, BGR) as the camera delivered them: the orientation tag turns no box of the detector's.
+
+    Raises :class:`PictureUnusable`.
+    """
     cv2, numpy = _opencv()
-    picture = cv2.imdecode(numpy.frombuffer(data, numpy.uint8), cv2.IMREAD_COLOR)
-    if picture is None:
-        raise PictureUnusable(f"{file} is not a picture that can be read.")
-    return bytes(cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, _QUALITY])[1].tobytes())
+    try:
+        picture = cv2.imdecode(numpy.frombuffer(data, numpy.uint8), cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)
+    except cv2.error:  # such as a header that claims more pixels than OpenCV takes
+        picture = None
+    if picture is not None:
+        return picture
+    if kind in FOREIGN:
+        raise PictureUnusable(_said_of_foreign(kind))
+    raise PictureUnusable(
+        f"The file is {f'a damaged {kind}' if kind else 'no picture that can be read'}; save it as JPEG or PNG."
+    )
+
+
+def _encoded(picture: Any) -> bytes:
+    """Return pixels as a JPEG file; raises :class:`PictureUnusable` when a side is longer than a JPEG's can be."""
+    cv2, _numpy = _opencv()
+    try:
+        done, jpeg = cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, _QUALITY])
+    except cv2.error:
+        done = False
+    if not done:
+        rows, columns = picture.shape[:2]
+        raise PictureUnusable(f"The picture has {columns} x {rows} pixels, too many for a JPEG; make its longer side shorter.")
+    return bytes(jpeg.tobytes())
 
 
 def write_boxed(checked: Checked, folder: Path) -> Path:
-    """Write a copy of the picture with its boxes and score into ``folder``; return its path."""
-    cv2, numpy = _opencv()
+    """Write a copy of the picture with its boxes and score into ``folder``; return its path.
+
+    Raises :class:`PictureUnusable`, and :class:`OSError` when the copy cannot be written.
+    """
+    cv2, _numpy = _opencv()
     if checked.answer is None:
         raise PictureUnusable(checked.problem)
-    picture = cv2.imdecode(numpy.frombuffer(read_jpeg(checked.file), numpy.uint8), cv2.IMREAD_COLOR)
+    picture = _decoded(checked.jpeg)
     rows, columns = picture.shape[:2]
     for detection in checked.answer.detections:
         box = detection.box
@@ -103,7 +197,7 @@ def write_boxed(checked: Checked, folder: Path) -> Path:
     )
     folder.mkdir(parents=True, exist_ok=True)
     target = _free_name(folder, checked.file.name)
-    cv2.imwrite(str(target), picture)
+    target.write_bytes(_encoded(picture))
     return target
 
 
@@ -113,6 +207,23 @@ def _free_name(folder: Path, name: str) -> Path:
     while target.exists():
         target, number = folder / f"{name}.{number}{_BOXED}", number + 1
     return target
+
+
+def _kind_of_file(file: Path) -> str:
+    """Return of what kind a file is by its content; empty when that is not known, or the file cannot be read."""
+    try:
+        with file.open("rb") as stream:
+            return kind_of(stream.read(HEAD_BYTES))
+    except OSError:
+        return ""
+
+
+def _said_of_foreign(kind: str) -> str:
+    return f"The file is a {kind} picture, which cannot be looked at; save it as JPEG or PNG."
+
+
+def _too_large(most_bytes: int) -> str:
+    return f"The picture has more than {most_bytes // 1_000_000} MB; make it smaller."
 
 
 def _opencv() -> tuple[Any, Any]:

@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 
 from octoprint_spaghetti import __version__
-from octoprint_spaghetti.checking import Checked, check_picture, find_pictures, write_boxed
+from octoprint_spaghetti.checking import Checked, check_picture, find_pictures, told_of_skipped, write_boxed
 from octoprint_spaghetti.core.errors import SpaghettiError
 from octoprint_spaghetti.doctor_command import doctor_command
 from octoprint_spaghetti.replay_command import replay_command
@@ -41,25 +41,28 @@ def check_command(
     """
     if server and local:
         raise click.UsageError("Choose --server or --local, not both.")
+    if server and model:
+        raise click.UsageError("Choose --server or --model, not both; a server looks with its own model.")
     try:
         detector = detector_for(server, model)
     except SpaghettiError as error:
         raise Unusable(str(error)) from error
     looked = failed = 0
+    skipped: list[Path] = []
     try:
-        for file in find_pictures(paths):
+        for file in find_pictures(paths, skipped.append):
             checked = check_picture(file, detector)
             looked += checked.answer is not None
             failed += checked.answer is None
             click.echo(json.dumps(checked.as_json()) if as_json else _line(checked))
             if out is not None and checked.answer is not None:
-                write_boxed(checked, out)
+                _write_boxed(checked, out)
     except SpaghettiError as error:
         raise Unusable(str(error)) from error
-    except OSError as error:
-        raise Unusable(f"{out} cannot be written ({error.strerror}).") from error
     finally:
         detector.close()
+    if skipped:
+        click.echo(told_of_skipped(skipped), err=True)
     if not looked and not failed:
         raise Unusable("There is no picture to look at.")
     sys.exit(0 if not failed else 1 if looked else 2)
@@ -67,6 +70,13 @@ def check_command(
 
 main.add_command(replay_command)
 main.add_command(doctor_command)
+
+
+def _write_boxed(checked: Checked, out: Path) -> None:
+    try:
+        write_boxed(checked, out)
+    except OSError as error:
+        raise Unusable(f"{out} cannot be written ({error.strerror}).") from error
 
 
 def _line(checked: Checked) -> str:
