@@ -13,7 +13,7 @@ from octoprint_spaghetti.checking import Checked, check_picture, find_pictures, 
 from octoprint_spaghetti.core.errors import SpaghettiError
 from octoprint_spaghetti.doctor_command import doctor_command
 from octoprint_spaghetti.replay_command import replay_command
-from octoprint_spaghetti.shell import Unusable, detector_for
+from octoprint_spaghetti.shell import Server, Unusable, detector_for, server_options
 
 
 @click.group()
@@ -24,15 +24,15 @@ def main() -> None:
 
 @main.command("check")
 @click.argument("paths", nargs=-1, required=True, type=click.Path(exists=True, path_type=Path))
-@click.option("--server", metavar="HOST:PORT", help="Ask this inference server (gRPC); --local otherwise.")
 @click.option("--local", is_flag=True, help="Look on this computer (the default; needs the extra [edge]).")
 @click.option(
     "--model", type=click.Path(exists=True, dir_okay=False), help="An ONNX file for --local instead of the shipped one."
 )
 @click.option("--json", "as_json", is_flag=True, help="One JSON document per picture and line.")
 @click.option("--out", type=click.Path(file_okay=False, path_type=Path), help="Write boxed copies into this folder.")
+@server_options
 def check_command(
-    paths: tuple[Path, ...], server: str | None, local: bool, model: str | None, as_json: bool, out: Path | None
+    paths: tuple[Path, ...], server: Server | None, local: bool, model: str | None, as_json: bool, out: Path | None
 ) -> None:
     """Look at pictures, or at all pictures in folders.
 

@@ -21,7 +21,7 @@ from octoprint_spaghetti.core.sweep import Setting, recommended, sweep
 from octoprint_spaghetti.recordings import Reading, changed_patience, open_recording
 from octoprint_spaghetti.replay_chart import write_chart
 from octoprint_spaghetti.replay_text import sweep_table, timeline, verdict
-from octoprint_spaghetti.shell import Unusable, remembering_detector_for
+from octoprint_spaghetti.shell import Server, Unusable, remembering_detector_for, server_options
 
 POLICIES = ("spaghetti", "obico")
 _PROGRESS_EVERY_S = 3.0
@@ -41,7 +41,6 @@ _PROGRESS_EVERY_S = 3.0
 @click.option(
     "--policy", type=click.Choice((*POLICIES, "all")), default="spaghetti", show_default=True, help="Whose rule decides."
 )
-@click.option("--server", metavar="HOST:PORT", help="Ask this inference server (gRPC) instead of this computer.")
 @click.option(
     "--set",
     "changes",
@@ -60,13 +59,14 @@ _PROGRESS_EVERY_S = 3.0
 @click.option("--json", "as_json", is_flag=True, help="One JSON document instead of lines.")
 @click.option("--chart", type=click.Path(dir_okay=False, path_type=Path), help="Write a chart (.png; needs matplotlib).")
 @click.option("--fresh", is_flag=True, help="Look again at pictures that were looked at before.")
+@server_options
 def replay_command(
     path: Path,
     interval: float,
     nth: int,
     every: float | None,
     policy: str,
-    server: str | None,
+    server: Server | None,
     changes: tuple[str, ...],
     one_look: bool,
     sweeps: bool,
@@ -101,7 +101,7 @@ def replay_command(
     _say(outcomes, policy, as_json)
 
 
-def _recording(path: Path, reading: Reading, server: str | None, fresh: bool) -> Recording:
+def _recording(path: Path, reading: Reading, server: Server | None, fresh: bool) -> Recording:
     detector = remembering_detector_for(server, fresh=fresh)
     try:
         return open_recording(path, detector, reading)

@@ -17,10 +17,11 @@ import pytest
 from click.testing import CliRunner, Result
 
 from inference_server import pixels
-from octoprint_spaghetti import checking, cli
+from octoprint_spaghetti import checking, cli, shell
 from octoprint_spaghetti.checking import find_pictures, read_jpeg
 from octoprint_spaghetti.core.errors import PictureUnusable
 from octoprint_spaghetti.core.geometry import Box
+from octoprint_spaghetti.core.settings import Settings
 from octoprint_spaghetti.core.words import Answer, Frame
 from octoprint_spaghetti.testing import FakeDetector, answer
 from tests.pictures import jpeg
@@ -254,3 +255,76 @@ def test_a_model_for_a_server_is_refused(tmp_path: Path) -> None:
     result = check(tmp_path, "--server", "192.0.2.7:8001", "--model", tmp_path / "a.onnx")
     assert result.exit_code == 2
     assert "--server or --model" in result.stderr
+
+
+@pytest.fixture
+def asked(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[Settings]:
+    """Let a fake look, remember under which settings it was made, and remember answers nowhere else."""
+    made: list[Settings] = []
+
+    def build(settings: Settings) -> FakeDetector:
+        made.append(settings)
+        return FakeDetector()
+
+    monkeypatch.setattr(shell, "build_detector", build)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    return made
+
+
+@pytest.fixture
+def secured(tmp_path: Path) -> list[str]:
+    """Return the options for a gateway: its address, its certificate, a file with a token."""
+    (tmp_path / "ca.pem").write_text("a certificate")
+    (tmp_path / "token").write_text("prusa-1.secret\n")
+    return [
+        "--server", "192.0.2.7:8443", "--certificate", str(tmp_path / "ca.pem"), "--token-file", str(tmp_path / "token"),
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("command", ["check", "replay"])
+def test_a_gateway_is_asked_as_the_plugin_asks_it(
+    tmp_path: Path, asked: list[Settings], secured: list[str], command: str
+) -> None:
+    """Encrypted, and with the token from its file, which no list of processes shows."""
+    (tmp_path / "pictures").mkdir()
+    (tmp_path / "pictures" / "1.jpg").write_bytes(jpeg())
+    result = CliRunner().invoke(cli.main, [command, str(tmp_path / "pictures"), *secured])
+    assert result.exit_code == 0, result.output
+    (settings,) = asked
+    assert (settings.detector, settings.servers, settings.tls) == ("server", ("192.0.2.7:8443",), True)
+    assert (settings.certificate, settings.token) == (str(tmp_path / "ca.pem"), "prusa-1.secret")
+
+
+@pytest.mark.parametrize("command", ["check", "replay"])
+@pytest.mark.parametrize("options", [["--tls"], ["--certificate", "token"], ["--token-file", "token"]])
+def test_options_of_a_server_need_a_server(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, asked: list[Settings], command: str, options: list[str]
+) -> None:
+    """They are not passed over in silence."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "token").write_text("secret")
+    result = CliRunner().invoke(cli.main, [command, str(tmp_path), *options])
+    assert result.exit_code == 2
+    assert "name it with --server" in result.stderr
+    assert asked == []
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        pytest.param(b"", "is empty", id="nothing"),
+        pytest.param(b"hunter2\nhunter3\n", "one line", id="two lines"),
+        pytest.param("\u201chunter2\u201d".encode(), "quotes", id="typographic quotes"),
+        pytest.param(b"\xffhunter2", "holds no token", id="no text"),
+    ],
+)
+def test_a_file_without_a_token_is_refused_and_not_repeated(
+    tmp_path: Path, asked: list[Settings], content: bytes, said: str
+) -> None:
+    """It may hold a secret nevertheless."""
+    (tmp_path / "token").write_bytes(content)
+    result = check(tmp_path, "--server", "192.0.2.7:8443", "--tls", "--token-file", tmp_path / "token")
+    assert result.exit_code == 2
+    assert said in result.stderr
+    assert "hunter" not in result.output
+    assert asked == []
