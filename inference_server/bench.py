@@ -90,7 +90,10 @@ def convolutions(model: onnx.ModelProto) -> Counter[Conv]:
         for node in inferred.node
         if node.op_type in ("Cast", "DequantizeLinear") and node.input[0] in weights
     }
-    shapes = {value.name: [dim.dim_value for dim in value.type.tensor_type.shape.dim] for value in inferred.value_info}
+    shapes = {
+        value.name: [dim.dim_value for dim in value.type.tensor_type.shape.dim]
+        for value in (*inferred.value_info, *inferred.output)
+    }
     found: Counter[Conv] = Counter()
     for node in inferred.node:
         if node.op_type == "Conv" and node.input[1] in weights and node.output[0] in shapes:
