@@ -112,9 +112,8 @@ def draw_tangle(
     mask = np.zeros(image.shape[:2], dtype=np.uint8)
     reach = 2 * max(1, max(width, height) // 24) + 1
     near = cv2.dilate(layer.alpha, np.ones((reach, reach), np.uint8))
-    Layer(np.zeros_like(layer.colour), np.clip(near * 3, 0, 1))  # thin strands cover little of a cell and still fill it
     x0, y0, x1, y1 = max(left, 0), max(top, 0), min(left + width, mask.shape[1]), min(top + height, mask.shape[0])
-    if x0 < x1 and y0 < y1:
+    if x0 < x1 and y0 < y1:  # thin strands cover little of a cell and still fill it
         mask[y0:y1, x0:x1] = (np.clip(near * 3, 0, 1)[y0 - top : y1 - top, x0 - left : x1 - left] * 255).astype(np.uint8)
     return mask
 
