@@ -17,6 +17,8 @@ CLASS_NAMES = ("spaghetti",)
 
 #: Boxes per answer; unused rows are zero and have confidence 0.
 TOP_K = 20
+#: A confidence below this is answered as exactly 0: less than one in twenty such boxes shows a tangle.
+CONFIDENCE_FLOOR = 0.05
 #: Pixels of the detector's input, each way, for which one cell of the coarse mask stands.
 HEATMAP_STRIDE = 16
 #: Rows and columns of the luma thumbnail.

@@ -15,13 +15,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from inference_server.contract import TOP_K
+from inference_server.contract import CONFIDENCE_FLOOR, TOP_K
 from inference_server.detector.backbones import BACKBONES, RepConv, fold_normalisation
 
 #: Pixels of input per cell of the box head and of the mask head.
 BOX_STRIDE, MASK_STRIDE = 8, 16
-#: A confidence below this is answered as exactly 0: less than one in twenty such boxes shows a tangle.
-CONFIDENCE_FLOOR = 0.05
 #: A box is a duplicate of a stronger one when they share this part of the smaller one's area. A tangle has no
 #: true outline, so a part of a tangle inside a larger box is the same tangle.
 SAME_TANGLE_OVERLAP = 0.6
