@@ -41,14 +41,20 @@ def int8_of(path: Path) -> Path | None:
     return beside if beside.is_file() else None
 
 
+def named_pixels(path: Path) -> int | None:
+    """Return the side in pixels that the name of a model or engine says, None where it says none."""
+    named = _PIXELS.match(path.stem)
+    return int(named[1] or named[2]) if named else None
+
+
 def pixels_of(path: Path) -> int:
     """Return the side in pixels of the square picture that a model or engine looks at, from its name, else from its graph.
 
     Raises :class:`DamagedModel` where neither says it.
     """
-    named = _PIXELS.match(path.stem)
-    if named:
-        return int(named[1] or named[2])
+    named = named_pixels(path)
+    if named is not None:
+        return named
     if path.suffix != ".onnx":
         raise DamagedModel(
             f"{path.name} does not say how many pixels it looks at; name it like spaghetti-base-640-v2{path.suffix}"
@@ -82,6 +88,16 @@ def checksum(path: Path) -> str:
 def checksum_note(path: Path) -> Path:
     """Return the file beside ``path`` that holds its checksum."""
     return path.with_name(f"{path.name}.sha256")
+
+
+def put_in_place(draft: Path, path: Path) -> None:
+    """Move the finished model ``draft`` to ``path``, which has the same name, with its checksum beside it.
+
+    The checksum goes first: a kill between the two leaves one that fits no file, or not the older one, and :func:`verify` says so.
+    """
+    write_checksum(draft, checksum(draft))
+    checksum_note(draft).replace(checksum_note(path))
+    draft.replace(path)
 
 
 def write_checksum(path: Path, sha256: str) -> None:

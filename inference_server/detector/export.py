@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import tempfile
 from collections.abc import Mapping
@@ -17,6 +16,7 @@ import numpy as np
 import onnx
 import onnxruntime
 import torch
+from numpy.typing import NDArray
 
 from inference_server.contract import (
     BOXES,
@@ -33,7 +33,9 @@ from inference_server.detector.backbones import pads_of_same
 from inference_server.detector.geometry import Boxes
 from inference_server.detector.metrics import Scores
 from inference_server.detector.model import SIZES, Calibration, Detector, Served, count_macs
-from inference_server.model_files import MAX_BYTES
+from inference_server.model_files import MAX_BYTES, named_pixels, put_in_place
+from inference_server.pixels import prepare
+from inference_server.scene import Scene
 
 #: TensorRT 8.6 and ONNX Runtime 1.14, the oldest that are served, read this operator set.
 OPSET = 17
@@ -66,14 +68,19 @@ def served_size(saved: Mapping[str, Any]) -> int:
 
 
 def export(detector: Detector, calibration: Calibration, facts: Mapping[str, str], path: Path, size: int) -> None:
-    """Write ``detector`` (in eval mode; it is fused and rounded in place) to ``path`` with its sha256 beside it, whole or not at all.
+    """Write ``detector`` (in eval mode; it is fused and rounded in place) to ``path`` with its sha256 beside it.
+
+    A file that does not prove itself is never put there; what a kill leaves, :func:`inference_server.model_files.put_in_place` says.
 
     Weights lie in the file with 16 or 8 bits and are widened when it is loaded: a
     third of the bytes for a Pi's card, and the same 32-bit arithmetic.
 
     ``facts`` go into the file's metadata beside name, classes, size and calibration.
-    Raises :class:`ExportFailed` when ONNX Runtime answers otherwise than torch or the file is too large.
+    Raises :class:`ExportFailed` when the name says another ``size``, when ONNX Runtime answers otherwise than torch, when there is
+    no box to compare, or when the file is too large.
     """
+    if named_pixels(path) not in (None, size):
+        raise ExportFailed(f"{path.name} says {named_pixels(path)} pixels, but this network is served at {size}; name it so")
     served = Served(rounded(detector.fuse()), calibration, size).eval()
     with tempfile.TemporaryDirectory(dir=path.parent) as folder:
         draft = Path(folder) / path.name
@@ -82,11 +89,7 @@ def export(detector: Detector, calibration: Calibration, facts: Mapping[str, str
         prove(served, draft)
         if draft.stat().st_size > MAX_BYTES:
             raise ExportFailed(f"{path.name} has {draft.stat().st_size:,} bytes; at most {MAX_BYTES:,} are shipped")
-        digest = hashlib.sha256(draft.read_bytes()).hexdigest()
-        note = draft.with_suffix(".onnx.sha256")
-        note.write_text(f"{digest}  {path.name}\n")
-        draft.replace(path)
-        note.replace(path.with_suffix(".onnx.sha256"))
+        put_in_place(draft, path)
 
 
 def rounded(detector: Detector) -> Detector:
@@ -165,14 +168,20 @@ def unpacked(model: onnx.ModelProto) -> onnx.ModelProto:
     return model
 
 
-def prove(served: Served, path: Path, seed: int = 0) -> None:
-    """Compare the file with the network on seeded noise and on a window; raises :class:`ExportFailed`."""
-    generator, size = torch.Generator().manual_seed(seed), served.size
-    coarse = torch.rand(3, 3, size // 16, size // 16, generator=generator)
-    image = (torch.nn.functional.interpolate(coarse, size=(size, size), mode="bilinear") * 255).to(torch.uint8)
-    window = torch.tensor([[0.0, 0.0, 1.0, 1.0], [0.25, 0.5, 0.5, 0.75], [0.0, 0.0, 0.5, 1.0]])
+def prove(served: Served, path: Path) -> None:
+    """Compare the file with the network on noise and on rendered prints that failed, each as a whole picture and as windows.
+
+    Raises :class:`ExportFailed` when they differ, or when the network sees no box: then nothing is known of boxes and confidences.
+    """
+    image = torch.cat((noise(served.size), failed_prints(served.size)))  # (6, 3, S, S)
+    window = torch.tensor([[0.0, 0.0, 1.0, 1.0], [0.25, 0.5, 0.5, 0.75], [0.0, 0.0, 0.5, 1.0]]).tile(2, 1)
     with torch.no_grad():
         expected = [tensor.numpy() for tensor in served(image, window)]
+    if not any(_clear(confidences).any() for confidences in expected[1]):
+        raise ExportFailed(
+            f"this network sees no tangle in {len(image)} pictures, not even in rendered prints that failed, so that its boxes "
+            "cannot be proved; train it for longer"
+        )
     session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
     given = session.run(list(OUTPUTS), {IMAGE: image.numpy(), WINDOW: window.numpy()})
     for name, want, got in zip(OUTPUTS, expected, given, strict=True):
@@ -185,12 +194,29 @@ def prove(served: Served, path: Path, seed: int = 0) -> None:
             raise ExportFailed(f"{name} differs by {worst:.2g} between torch and ONNX Runtime; at most {limit} is rounding")
 
 
+def noise(size: int, seed: int = 0) -> torch.Tensor:
+    """Return soft colours, uint8 (3, 3, size, size)."""
+    coarse = torch.rand(3, 3, size // 16, size // 16, generator=torch.Generator().manual_seed(seed))
+    return (torch.nn.functional.interpolate(coarse, size=(size, size), mode="bilinear") * 255).to(torch.uint8)
+
+
+def failed_prints(size: int) -> torch.Tensor:
+    """Return three rendered prints that failed, uint8 (3, 3, size, size)."""
+    frames = (Scene(seed, frames=60, failure_at=20).jpeg(55) for seed in range(3))
+    return torch.from_numpy(np.stack([prepare(jpeg, size=size).image for jpeg in frames]))
+
+
+def _clear(confidences: Scores) -> NDArray[np.bool_]:
+    """Return which rows of one picture (K,) are boxes, and stronger than the last: which of equals makes it into the list is chance."""
+    return confidences > confidences[-1] + TOLERANCE
+
+
 def _farthest(wanted: Boxes, wanted_confidences: Scores, given: Boxes, given_confidences: Scores) -> float:
     """Return how far the box of one list that has the least like partner in the other is from it, order aside.
 
-    Boxes as weak as the last row are left out: which of several equals makes it into the list is chance.
+    Only boxes that are :func:`_clear` are looked for.
     """
-    clear = wanted_confidences > wanted_confidences[-1] + TOLERANCE
+    clear = _clear(wanted_confidences)
     apart = np.abs(wanted[clear][:, None] - given[None]).max(-1)
     apart = np.maximum(apart, np.abs(wanted_confidences[clear][:, None] - given_confidences[None]))
     return float(apart.min(1).max(initial=0.0))
@@ -232,13 +258,24 @@ def _own_facts(path: Path, served: Served) -> dict[str, str]:
 
 @click.command()
 @options.checkpoint
-@click.option("--out", type=options.NEW_FILE, required=True, help="NAME-SIZE-vVERSION.onnx")
-def command(checkpoint: Path, out: Path) -> None:
+@click.option(
+    "--out", type=options.NEW_FILE, required=True, help="NAME-PIXELS-vVERSION.onnx, such as spaghetti-nano-416-v3.onnx."
+)
+@click.option("--uncalibrated", is_flag=True, help="Also where the scores are no probabilities yet, as in a first try.")
+def command(checkpoint: Path, out: Path, uncalibrated: bool) -> None:
     """Write a trained network as ONNX, with its sha256 beside it."""
     detector, calibration, saved = load(checkpoint)
+    if "calibration" not in saved and not uncalibrated:
+        raise click.ClickException(
+            f"the scores of {checkpoint} are no probabilities yet. Run  python -m inference_server.detector.calibrate "
+            f"--checkpoint {checkpoint} --data DATA  first, or export it as it is with --uncalibrated."
+        )
     facts = {"data_sha256": str(saved.get("data_sha256", "")), "trained_steps": str(saved.get("step", 0))}
     size = served_size(saved)
-    export(detector, calibration, facts, out, size)
+    try:
+        export(detector, calibration, facts, out, size)
+    except ExportFailed as failed:
+        raise click.ClickException(str(failed)) from failed
     click.echo(f"{out} ({out.stat().st_size / 1e6:.2f} MB, {count_macs(detector, size) / 1e9:.3f} GMAC)")
 
 

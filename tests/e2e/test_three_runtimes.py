@@ -18,7 +18,7 @@ onnx = pytest.importorskip("onnx", reason="needs onnx: pip install 'octoprint-sp
 
 import tritonclient.grpc as triton_client  # noqa: E402 - after the checks for what is missing
 
-from inference_server.detector.export import unpacked  # noqa: E402
+from inference_server.detector.export import ExportFailed, prove, unpacked  # noqa: E402
 from inference_server.detector.model import SIZES as TRAINED  # noqa: E402
 from inference_server.detector.model import Calibration, Detector, Served  # noqa: E402
 from inference_server.model_files import SIZES, default_model  # noqa: E402
@@ -120,6 +120,18 @@ def test_torch_and_onnx_runtime_agree_on_the_shipped_weights(frames, revived: tu
         assert_same(given, in_onnx_runtime(detector, jpeg))
         scores.append(given[0])
     assert min(scores) < 0.3 and max(scores) > 0.7, "frames that all score alike would hide a mistake"
+
+
+def test_an_export_with_another_head_would_be_noticed(revived: tuple[Served, OnnxDetector]) -> None:
+    """The proof that an export passes holds for the shipped file, and fails once the head of the boxes is not the file's."""
+    served, detector = revived
+    prove(served, detector.path)
+    served.detector.side_head.bias.data += 1.0
+    try:
+        with pytest.raises(ExportFailed, match="boxes differs"):
+            prove(served, detector.path)
+    finally:
+        served.detector.side_head.bias.data -= 1.0
 
 
 @pytest.fixture(scope="module", params=SIZES)

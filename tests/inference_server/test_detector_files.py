@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import shutil
+from pathlib import Path
 
 import pytest
 
-from inference_server.model_files import SIZES, DamagedModel, default_model, int8_of, verify
+from inference_server.model_files import SIZES, DamagedModel, default_model, int8_of, put_in_place, verify
 
 
 @pytest.mark.parametrize("size", SIZES)
@@ -59,6 +60,32 @@ def test_a_changed_byte_is_noticed(tmp_path):
     copy.write_bytes(data)
     with pytest.raises(DamagedModel, match="changed or damaged"):
         verify(copy)
+
+
+@pytest.mark.parametrize("older", [b"older", None], ids=["over an older file", "where none was"])
+def test_a_kill_while_a_model_is_put_in_place_is_noticed(tmp_path, monkeypatch, older):
+    """Between the two moves lies a checksum that fits nothing, never a new file with an old checksum or none; the next try mends it."""
+    draft, path = tmp_path / "draft" / "model.onnx", tmp_path / "model.onnx"
+    draft.parent.mkdir()
+    if older is not None:
+        path.write_bytes(older)
+    draft.write_bytes(b"newer")
+    move = Path.replace
+
+    def killed(self, target):
+        if self.suffix == ".onnx":
+            raise KeyboardInterrupt
+        return move(self, target)
+
+    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
+        patched.setattr(Path, "replace", killed)
+        put_in_place(draft, path)
+    assert (path.read_bytes() if path.exists() else None) == older
+    with pytest.raises(DamagedModel, match="install the package again, or fetch the file again"):
+        verify(path)
+    put_in_place(draft, path)
+    verify(path)
+    assert path.read_bytes() == b"newer"
 
 
 def test_what_is_no_model_is_refused_in_words(tmp_path):

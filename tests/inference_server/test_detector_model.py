@@ -7,13 +7,27 @@ import hashlib
 import cv2
 import numpy as np
 import pytest
+from click.testing import CliRunner
 
 torch = pytest.importorskip("torch")
 onnx = pytest.importorskip("onnx")
 
+import torch.nn.functional as F  # noqa: E402 - only where torch is
+
 from inference_server.contract import HEATMAP_STRIDE, TOP_K  # noqa: E402 - only where torch is
 from inference_server.detector.backbones import BACKBONES, _conv_same  # noqa: E402 - only where torch is
-from inference_server.detector.export import LEAST_HALVED, LEAST_IN_BYTES, TOLERANCE, ExportFailed, export, prove, unpacked  # noqa: E402
+from inference_server.detector.export import (  # noqa: E402
+    LEAST_HALVED,
+    LEAST_IN_BYTES,
+    TOLERANCE,
+    ExportFailed,
+    command,
+    export,
+    failed_prints,
+    noise,
+    prove,
+    unpacked,
+)
 from inference_server.detector.model import (  # noqa: E402
     CONFIDENCE_FLOOR,
     SIDE_SCALE_PX,
@@ -122,6 +136,68 @@ def test_torch_and_onnx_runtime_agree(exported):
     with pytest.raises(ExportFailed, match="differs"):
         prove(Served(lively(seed=1), Calibration(), SIDE).eval(), path)
     assert TOLERANCE <= 1e-3
+
+
+class Shy(torch.nn.Module):
+    """A stand-in network that sees a tangle wherever a picture has fine detail: in prints, and not in soft noise."""
+
+    def __init__(self, bias=-8.0):
+        super().__init__()
+        self.peak_head, self.side_head = torch.nn.Conv2d(1, 1, 1), torch.nn.Conv2d(1, 4, 1)
+        for head, weight, shift in ((self.peak_head, 30.0, bias), (self.side_head, -2.0, 0.0)):
+            torch.nn.init.constant_(head.weight, weight)
+            torch.nn.init.constant_(head.bias, shift)
+
+    def forward(self, x):
+        grey = x.mean(1, keepdim=True)
+        detail = F.max_pool2d((grey - F.avg_pool2d(grey, 3, 1, 1, count_include_pad=False)).abs(), 8)
+        peaks = self.peak_head(detail)
+        return Raw(peaks, self.side_head(detail), F.max_pool2d(peaks, 2), peaks.amax((2, 3)))
+
+    def fuse(self):
+        return self
+
+
+@pytest.mark.parametrize("head", ["side_head", "peak_head"])
+def test_boxes_are_proved_where_there_are_boxes(tmp_path, head):
+    """A network that sees nothing in noise is proved on rendered prints that failed: another head is noticed, whichever it is."""
+    path, network = tmp_path / "spaghetti-nano-416-v7.onnx", Shy()
+    export(network, Calibration(), {}, path, SIDE)
+    proved = Served(network, Calibration(), SIDE).eval()
+    with torch.no_grad():
+        quiet, seen = (proved(pictures(SIDE), WHOLE.tile(3, 1))[1] for pictures in (noise, failed_prints))
+    assert (quiet == 0).all() and (seen[:, 0] > 0).all()
+    getattr(network, head).bias.data += 1.0
+    with pytest.raises(ExportFailed, match="boxes differs"):
+        prove(proved, path)
+
+
+def test_a_network_that_sees_no_box_at_all_is_not_exported(tmp_path):
+    """Zeros that equal zeros prove nothing, so the sentence asks for more training and no file is written."""
+    with pytest.raises(ExportFailed, match=r"sees no tangle .* cannot be proved"):
+        export(Shy(bias=-60.0), Calibration(), {}, tmp_path / "spaghetti-nano-416-v7.onnx", SIDE)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_name_with_other_pixels_is_refused(tmp_path):
+    """Who serves a file goes by its name, so that it must say what the graph looks at."""
+    with pytest.raises(ExportFailed, match="says 640 pixels, but this network is served at 416"):
+        export(lively(), Calibration(), {}, tmp_path / "spaghetti-base-640-v7.onnx", SIDE)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_network_that_was_never_calibrated_is_exported_only_on_demand(tmp_path, monkeypatch):
+    """The sentence names the command that makes probabilities of its scores, and the option for who wants none."""
+    checkpoint, out = tmp_path / "last.pt", tmp_path / "spaghetti-nano-416-v7.onnx"
+    torch.save({"config": {"backbone": "shuffle", "width": 64}, "weights": lively().state_dict(), "step": 1}, checkpoint)
+    asked = ["--checkpoint", str(checkpoint), "--out", str(out)]
+    refused = CliRunner().invoke(command, asked)
+    assert refused.exit_code == 1 and not out.exists()
+    assert "python -m inference_server.detector.calibrate" in refused.output and "--uncalibrated" in refused.output
+    monkeypatch.setattr("inference_server.detector.export.export", lambda *given: given[3].touch())
+    taken = CliRunner().invoke(command, [*asked, "--uncalibrated"])
+    assert taken.exit_code == 0, taken.output
+    assert out.exists()
 
 
 def test_the_file_says_what_it_is(exported):
