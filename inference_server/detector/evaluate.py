@@ -7,6 +7,7 @@ programs. ``fd1`` (noisy labels) is in no figure; intervals are drawn over group
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -17,10 +18,12 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
+from inference_server.contract import CONFIDENCE_FLOOR
 from inference_server.detector import options
-from inference_server.detector.geometry import Boxes, merged
+from inference_server.detector.geometry import Boxes
 from inference_server.detector.labels import NOISY_SOURCES, Row, read, tangles
 from inference_server.detector.metrics import (
+    Scores,
     auroc,
     average_precision,
     bootstrap,
@@ -34,8 +37,6 @@ from inference_server.pixels import prepare
 
 #: The score from which a frame counts as firing, and the share of good pictures that may fire for the other threshold.
 FIRES, FALSE_ALARMS = 0.5, 0.01
-#: Boxes weaker than this are not drawn for anyone and not scored.
-LEAST_CONFIDENCE = 0.05
 #: Bounds of a tangle's size, the square root of its share of the picture.
 SIZES = {"small (< 0.2)": (0.0, 0.2), "medium (0.2 to 0.5)": (0.2, 0.5), "large (> 0.5)": (0.5, 1.01)}
 
@@ -105,6 +106,7 @@ def figures(looked: Sequence[Looked]) -> list[Figure]:
     line("share of normal that fires at 0.5", fires, good)
     line("share of stringing and other defects that fires at 0.5", fires, defect)
     line("expected calibration error, spaghetti and normal", calibration, spaghetti, good)
+    line("expected calibration error, all labels but fail", calibration, spaghetti, good, defect)
     for source in sorted({one.row.source for one in looked}):
         line(f"share of normal that fires at 0.5, {source}", fires, good & np.array([one.row.source == source for one in looked]))
     extent = np.array([_extent(one.row) for one in looked])
@@ -119,21 +121,36 @@ def _extent(row: Row) -> float:
     return float(np.sqrt(((boxes[:, 2:] - boxes[:, :2]).prod(1)).max())) if len(boxes) else float("nan")
 
 
-def box_figure(looked: Sequence[Looked]) -> Figure:
-    """Return AP50 on the collection with tight boxes, tangles joined, over the split ``val``."""
-    tight = [one for one in looked if one.row.source == "wfpfopt" and one.row.split == "val"]
-    found = [_boxes(one.answer) for one in tight]
-    true = [merged(one.row.boxes) if one.row.boxes is not None else tangles(one.row) for one in tight]
+def box_ap50(looked: Sequence[Looked]) -> float:
+    """Return AP50 on the collection with tight boxes, tangles joined, over the split ``val``; NaN without such a picture."""
+    found, true = _found_and_true(_tightly_boxed(looked))
+    return average_precision(found, true) if true else math.nan
+
+
+def box_figure(looked: Sequence[Looked]) -> Figure | None:
+    """Return :func:`box_ap50` with its interval; None where no picture is of that collection."""
+    tight = _tightly_boxed(looked)
+    if not tight:
+        return None
+    found, true = _found_and_true(tight)
 
     def value(index: NDArray[np.int64]) -> float:
         return average_precision([found[i] for i in index], [true[i] for i in index])
 
     low, high = bootstrap([one.row.group for one in tight], value)
-    return Figure("box AP50, wfpfopt", value(np.arange(len(tight))), low, high, len(tight))
+    return Figure("box AP50, wfpfopt", average_precision(found, true), low, high, len(tight))
 
 
-def _boxes(answer: Answer) -> tuple[Boxes, NDArray[np.float64]]:
-    some = answer.confidences >= LEAST_CONFIDENCE
+def _tightly_boxed(looked: Sequence[Looked]) -> list[Looked]:
+    return [one for one in looked if one.row.source == "wfpfopt" and one.row.split == "val"]
+
+
+def _found_and_true(looked: Sequence[Looked]) -> tuple[list[tuple[Boxes, Scores]], list[Boxes]]:
+    return [_boxes(one.answer) for one in looked], [tangles(one.row) for one in looked]
+
+
+def _boxes(answer: Answer) -> tuple[Boxes, Scores]:
+    some = answer.confidences >= CONFIDENCE_FLOOR
     return answer.boxes[some], answer.confidences[some].astype(np.float64)
 
 
@@ -203,7 +220,7 @@ def command(model: Path, data: Path, threads: int, plot: Path | None) -> None:
     detector = OnnxDetector(model, threads)
     rows = [row for row in read(data) if row.split in ("val", "eval_only") and row.source not in NOISY_SOURCES]
     looked = look(detector, tqdm(rows, unit="picture", leave=False))
-    lines = [*figures(looked), box_figure(looked)]
+    lines = [*figures(looked), *filter(None, [box_figure(looked)])]
     sequences = sequence_figures(detector, data)
     if plot is not None:
         draw_reliability(looked, plot)

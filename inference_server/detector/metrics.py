@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -14,21 +15,25 @@ Scores = NDArray[np.float64]  # (n,)
 
 
 def auroc(failed: Scores, good: Scores) -> float:
-    """Return the probability that a failed picture scores above a good one (ties count half)."""
+    """Return the probability that a failed picture scores above a good one (ties count half); NaN where one kind is missing."""
+    if not len(failed) or not len(good):
+        return math.nan
     order = np.sort(good)
     below = np.searchsorted(order, failed, "left") + np.searchsorted(order, failed, "right")
     return float(below.mean() / 2 / len(good))
 
 
 def threshold_at(good: Scores, false_alarms: float) -> float:
-    """Return the score above which at most ``false_alarms`` of the good pictures lie."""
+    """Return the score above which at most ``false_alarms`` of the good pictures lie; NaN where there are none."""
+    if not len(good):
+        return math.nan
     allowed = int(np.floor(false_alarms * len(good)))
     return float(np.sort(good)[::-1][allowed])
 
 
 def recall_above(failed: Scores, threshold: float) -> float:
-    """Return the share of failed pictures that score above ``threshold``."""
-    return float((failed > threshold).mean())
+    """Return the share of failed pictures that score above ``threshold``; NaN where there are none, or no threshold."""
+    return float((failed > threshold).mean()) if len(failed) and not math.isnan(threshold) else math.nan
 
 
 @dataclass(frozen=True)
@@ -79,7 +84,8 @@ def bootstrap(
 ) -> tuple[float, float]:
     """Return the 95 % interval of ``figure(indices)`` when whole groups are drawn again.
 
-    Frames of one video are no witnesses of their own, so they come and go together.
+    Frames of one video are no witnesses of their own, so they come and go together. A draw in which the figure is NaN,
+    because a kind of pictures was not drawn, does not count.
     """
     names, member = np.unique(np.asarray(groups), return_inverse=True)
     rows = [np.flatnonzero(member == g) for g in range(len(names))]

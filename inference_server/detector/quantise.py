@@ -26,11 +26,11 @@ from onnxruntime.quantization.shape_inference import quant_pre_process
 from inference_server.bench import measure
 from inference_server.contract import IMAGE, WINDOW
 from inference_server.detector import options
-from inference_server.detector.evaluate import FALSE_ALARMS, FIRES, Looked, box_figure, look
+from inference_server.detector.evaluate import FALSE_ALARMS, FIRES, Looked, box_ap50, look
 from inference_server.detector.export import unpacked
 from inference_server.detector.labels import NOISY_SOURCES, Row, read
 from inference_server.detector.metrics import auroc, recall_above, threshold_at
-from inference_server.model_files import MAX_BYTES, checksum, write_checksum
+from inference_server.model_files import MAX_BYTES, put_in_place
 from inference_server.onnx_detector import OnnxDetector
 from inference_server.pixels import prepare
 
@@ -212,17 +212,20 @@ def sight(looked: Sequence[Looked]) -> Sight:
         recall_at_1_percent=recall_above(failed, threshold_at(others, FALSE_ALARMS)),
         recall=recall_above(failed, FIRES),
         quiet=1.0 - recall_above(others, FIRES),
-        box_ap50=box_figure(looked).value,
+        box_ap50=box_ap50(looked),
     )
 
 
 def refuse_if_worse(before: Sight, after: Sight, may_lose: Sight = MAY_LOSE) -> None:
-    """Raise :class:`NotWorthIt` naming each figure of which ``after`` loses more than ``may_lose`` against ``before``."""
+    """Raise :class:`NotWorthIt` naming each figure of which ``after`` loses more than ``may_lose`` against ``before``.
+
+    NaN, a figure that val has no pictures for, proves nothing and is refused too.
+    """
     old, new, limit = asdict(before), asdict(after), asdict(may_lose)
     lost = [
         f"{name} falls from {old[name]:.3f} to {new[name]:.3f} (by at most {limit[name]})"
         for name in old
-        if old[name] - new[name] > limit[name]
+        if not old[name] - new[name] <= limit[name]
     ]
     if lost:
         raise NotWorthIt(f"int8 sees too little, nothing was written: {'; '.join(lost)}")
@@ -265,8 +268,7 @@ def command(model: Path, data: Path, out: Path, pictures: int, percentile: float
             raise click.ClickException(str(refused)) from refused
         if draft.stat().st_size > MAX_BYTES:
             raise click.ClickException(f"{out.name} has {draft.stat().st_size:,} bytes; at most {MAX_BYTES:,} are shipped")
-        draft.replace(out)
-    write_checksum(out, checksum(out))
+        put_in_place(draft, out)
     click.echo(json.dumps({"model": out.name, "fp32": asdict(before), "int8": asdict(after), "best_ms": times}))
 
 

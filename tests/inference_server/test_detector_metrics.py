@@ -41,6 +41,13 @@ def test_the_threshold_lets_at_most_the_allowed_share_fire():
     assert (good > bar).sum() == 2 and recall_above(np.array([0.999, 0.5]), bar) == 0.5
 
 
+def test_what_has_no_pictures_is_no_number():
+    """Without good pictures there is no threshold, so nothing is above it; without failed ones there is no share, and no AUROC."""
+    none, some = np.zeros(0), np.array([0.2, 0.9])
+    assert np.isnan(threshold_at(none, 0.01)) and np.isnan(recall_above(some, threshold_at(none, 0.01)))
+    assert np.isnan(recall_above(none, 0.5)) and np.isnan(auroc(some, none)) and np.isnan(auroc(none, some))
+
+
 def test_a_calibrated_score_has_no_error():
     """Half of what scores one half has failed: error 0; none of it: error one half."""
     scores = np.full(10, 0.5)
@@ -74,3 +81,13 @@ def test_frames_of_one_video_are_one_witness():
     assert low == high == 0.5
     low, high = bootstrap([str(i) for i in range(40)], lambda index: float(values[index].mean()))
     assert low < 0.5 < high
+
+
+def test_a_draw_without_one_kind_does_not_count():
+    """Of two groups one alone has good pictures: the draws without it are left out, and the interval is that of the others."""
+    good = np.array([True, False])
+
+    def figure(index):
+        return 0.25 if good[index].any() else float("nan")
+
+    assert bootstrap(["a", "b"], figure, rounds=50) == (0.25, 0.25)

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
 pytest.importorskip("onnx")
 
-from inference_server.detector.geometry import NO_BOXES  # noqa: E402 - after the check that onnx is there
+from inference_server.detector.evaluate import Looked  # noqa: E402 - after the check that onnx is there
+from inference_server.detector.geometry import NO_BOXES  # noqa: E402
 from inference_server.detector.labels import Row  # noqa: E402
 from inference_server.detector.quantise import (  # noqa: E402
     HEADS,
@@ -21,9 +24,10 @@ from inference_server.detector.quantise import (  # noqa: E402
     network,
     quantise,
     refuse_if_worse,
+    sight,
 )
 from inference_server.model_files import MAX_BYTES, MODELS, default_model, verify  # noqa: E402
-from inference_server.onnx_detector import OnnxDetector  # noqa: E402
+from inference_server.onnx_detector import Answer, OnnxDetector  # noqa: E402
 from inference_server.pixels import prepare  # noqa: E402
 from inference_server.scene import Scene  # noqa: E402
 
@@ -107,6 +111,31 @@ def test_what_sees_less_is_refused_by_name(name):
     worse = replace(SEEN, **{name: getattr(SEEN, name) - 1.1 * getattr(MAY_LOSE, name)})
     with pytest.raises(NotWorthIt, match=f"{name} falls from {getattr(SEEN, name):.3f} to"):
         refuse_if_worse(SEEN, worse)
+
+
+@pytest.mark.parametrize("name", list(Sight.__dataclass_fields__))
+@pytest.mark.parametrize("measured", [(SEEN, False), (False, SEEN), (False, False)], ids=["after", "before", "both"])
+def test_a_figure_that_was_not_measured_proves_nothing(name, measured):
+    """NaN is less than nothing and not more either; it refuses the file by name."""
+    before, after = (one or replace(SEEN, **{name: math.nan}) for one in measured)
+    with pytest.raises(NotWorthIt, match=f"{name} falls from"):
+        refuse_if_worse(before, after)
+
+
+def test_the_gate_draws_no_intervals(monkeypatch):
+    """It reads the value of each figure alone; where no picture has tight boxes, their figure is NaN."""
+    monkeypatch.setattr("inference_server.detector.evaluate.bootstrap", None)
+    nothing = np.zeros(20, np.float32)
+
+    def looked(label: str, source: str, score: float) -> Looked:
+        one = replace(row(label, "val", source), label=label)
+        return Looked(
+            one, Answer(np.zeros((20, 4), np.float32), nothing, nothing.astype(np.int32), score, np.zeros((26, 26), np.uint8))
+        )
+
+    seen = sight([looked("spaghetti", "made", 0.9), looked("normal", "made", 0.1), looked("stringing", "made", 0.7)])
+    assert (seen.auroc_normal, seen.auroc_others, seen.recall, seen.quiet) == (1.0, 1.0, 1.0, 0.5)
+    assert math.isnan(seen.box_ap50)
 
 
 @pytest.mark.parametrize("path", sorted(MODELS.glob("*-int8.onnx")), ids=lambda path: path.name)
