@@ -105,9 +105,15 @@ AGAINST: Mapping[str, frozenset[str]] = {
 )
 @click.option("--pseudo", type=options.EXISTING_FILE, help="Pseudo-labels for the unlabelled split.")
 @click.option("--out", type=options.NEW_FILE, required=True, help="All figures as JSON, written after each variant.")
-@click.option("--size", default=224, show_default=True, help="Side of the training pictures in pixels, a multiple of 32.")
+@click.option(
+    "--size",
+    default=224,
+    show_default=True,
+    callback=options.multiple_of_32,
+    help="Side of the training pictures in pixels, a multiple of 32.",
+)
 @click.option("--steps", default=300, show_default=True, help="Steps of each variant.")
-@click.option("--seed", default=0, show_default=True)
+@click.option("--seed", default=0, show_default=True, help="Seed of all chance, the same for each variant.")
 @click.option("--loaders", default=1, show_default=True, help="Processes that make scenes.")
 def command(data: Path, init: Path, pseudo: Path | None, out: Path, size: int, steps: int, seed: int, loaders: int) -> None:
     """Print what each part of the training is worth on split val."""

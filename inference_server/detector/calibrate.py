@@ -67,7 +67,7 @@ def calibrate(checkpoint: Path, data: Path, size: int | None = None) -> Calibrat
 @click.command()
 @options.checkpoint
 @options.data
-@click.option("--threads", default=1, show_default=True)
+@click.option("--threads", default=1, show_default=True, help="Torch's threads.")
 def command(threads: int, **given: Any) -> None:
     """Fit scale and shift of the frame's evidence on split val."""
     torch.set_num_threads(threads)

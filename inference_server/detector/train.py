@@ -1,7 +1,7 @@
 """Train the detector: ``spaghetti-server train --data DATA --run RUN``; the same command goes on after a stop.
 
-Leaves in RUN: config.json (every knob), metrics.jsonl (one line per check), curves.png, last.pt (to resume), best.pt
-(averaged weights of the best check on val). One CPU core does about 50 pictures of 320 x 320 a second.
+Leaves in RUN: config.json (every knob and the sha256 of each file that went in), metrics.jsonl (one line per check), curves.png,
+last.pt (to resume), best.pt (averaged weights of the best check on val). One CPU core does about 50 pictures of 320 x 320 a second.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import dataclasses
 import json
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -26,11 +26,15 @@ from tqdm import tqdm
 from inference_server.detector import options
 from inference_server.detector.backbones import BACKBONES, Lite
 from inference_server.detector.dataset import Mix, PseudoLabel, Recipe, Scenes
-from inference_server.detector.labels import NOISY_SOURCES, Row, data_hash, read
+from inference_server.detector.labels import NOISY_SOURCES, Row, read
 from inference_server.detector.losses import loss
 from inference_server.detector.metrics import auroc, recall_above, threshold_at
 from inference_server.detector.model import SIZES, Detector, evidence, grow, is_new, load_backbone
+from inference_server.detector.provenance import made_of, refuse_another_run
 from inference_server.pixels import prepare
+
+#: Splits that may teach; the others choose a network or measure it.
+TEACHING = frozenset({"train", "unlabelled"})
 
 
 @dataclass(frozen=True)
@@ -48,7 +52,9 @@ class Config:
     minutes: float = 0.0  # where not 0, time drives the cosine and ends the run, and `steps` is only a bound
     batch: int = 32
     rate: float = 1.5e-3
-    backbone_rate: float = 0.5  # of `rate`: weights that come from elsewhere move less
+    backbone_rate: float = (
+        0.5  # of `rate`: what of the backbone published weights have moves less, whether or not they were given
+    )
     frozen: int = 0  # blocks of a `lite` backbone, from the stem on, that do not move at all
     decay: float = 0.03
     warm_up: int = 150
@@ -59,6 +65,19 @@ class Config:
     threads: int = 1
     loaders: int = 1
     check_every: int = 500
+
+
+def refuse_shared_clusters(rows: Iterable[Row]) -> None:
+    """Raise click.ClickException where a cluster is in a split that teaches and in one that chooses or measures."""
+    splits: dict[str, set[str]] = {}
+    for row in rows:
+        splits.setdefault(row.cluster, set()).add(row.split)
+    cut = sorted(cluster for cluster, found in splits.items() if found & TEACHING and found - TEACHING)
+    if cut:
+        raise click.ClickException(
+            f"the splits cut {len(cut)} clusters, such as {cut[0]}: copies of what is trained on would be measured on; "
+            "move each cluster to one side in labels.jsonl"
+        )
 
 
 def done(step: int, seconds: float, config: Config) -> float:
@@ -143,6 +162,7 @@ def stream(scenes: Scenes, config: Config, start: int) -> Iterator[dict[str, Ten
         prefetch_factor=6 if config.loaders else None,
         drop_last=True,
         worker_init_fn=_one_thread_each,
+        generator=torch.Generator(),  # scenes have chance of their own; the default one is the network's, which goes on after a stop
     )
     yield from loader
 
@@ -178,11 +198,14 @@ def train(data: Path, run: Path, config: Config, init: Path | None = None, pseud
     """Train until ``config.steps``, resuming from RUN/last.pt if it is there; returns the best check.
 
     ``init`` is a checkpoint of ours or published backbone weights to start from; ``pseudo`` a file of pseudo-labels.
+    Raises click.ClickException for data whose splits cut a cluster, and for a run that was begun with other settings.
     """
     torch.set_num_threads(config.threads)
     torch.manual_seed(config.recipe.seed)
     run.mkdir(parents=True, exist_ok=True)
     rows = read(data)
+    refuse_shared_clusters(rows)
+    facts = made_of(dataclasses.asdict(config), data, init, pseudo)
     scenes = Scenes(rows, config.recipe, config.steps * config.batch, read_pseudo(pseudo))
 
     detector = Detector(config.backbone, config.width)
@@ -192,17 +215,19 @@ def train(data: Path, run: Path, config: Config, init: Path | None = None, pseud
     freeze(detector, config.frozen)
     averaged = Averaged(detector, config.average)
     adam = optimizer(detector, config)
+    judged = Detector(config.backbone, config.width).to(memory_format=torch.channels_last).eval()
     step, spent, best = 0, 0.0, None
     if (run / "last.pt").exists():
         saved = torch.load(run / "last.pt", map_location="cpu", weights_only=True)
+        refuse_another_run(run, saved, facts)
         detector.load_state_dict(saved["live"])
         adam.load_state_dict(saved["adam"])
         averaged.weights, step, spent = saved["weights"], saved["step"], saved.get("seconds", 0.0)
         best = Check(**saved["best"]) if saved["best"] else None
-    facts = {"config": dataclasses.asdict(config), "data_sha256": data_hash(data), "init": init.name if init else None}
+        if "generator" in saved:  # the first runs did not keep it
+            torch.set_rng_state(saved["generator"])
     (run / "config.json").write_text(json.dumps(facts, indent=2) + "\n")
 
-    judged = Detector(config.backbone, config.width).to(memory_format=torch.channels_last).eval()
     sums, since, began, seconds = torch.zeros(5), 0, time.monotonic(), spent
     bar = tqdm(stream(scenes, config, step * config.batch), initial=step, total=config.steps, unit="step", mininterval=10)
     for batch in bar if done(step, spent, config) < 1.0 else ():
@@ -238,7 +263,12 @@ def train(data: Path, run: Path, config: Config, init: Path | None = None, pseud
         if best is None or found.rank() >= best.rank():
             best = found
             save(kept, run / "best.pt")
-        live = {"live": detector.state_dict(), "adam": adam.state_dict(), "best": dataclasses.asdict(best)}
+        live = {
+            "live": detector.state_dict(),
+            "adam": adam.state_dict(),
+            "generator": torch.get_rng_state(),  # of dropout
+            "best": dataclasses.asdict(best),
+        }
         save({**kept, **live}, run / "last.pt")
         draw_curves(run)
         if over:
@@ -299,6 +329,10 @@ def draw_curves(run: Path) -> None:
     figure.savefig(run / "curves.png", dpi=110)
 
 
+#: What the shares of a mix without pseudo-labels add up to.
+OTHER_SHARES = sum(dataclasses.astuple(Mix()))
+
+
 @click.command()
 @options.data
 @click.option("--run", type=options.FOLDER, required=True, help="Folder for results; an existing run goes on.")
@@ -308,22 +342,37 @@ def draw_curves(run: Path) -> None:
     "--pseudo-share",
     default=0.0,
     show_default=True,
-    help="How often pseudo-labelled pictures of each class are shown, in units of the mix.",
+    help=f"Share of pseudo-labelled pictures, of failed and of good ones each, against {OTHER_SHARES:.2f}, the sum of all other shares.",
 )
 @click.option(
     "--detector", type=click.Choice(list(SIZES)), default="nano", show_default=True, help="Which of the sizes to train."
 )
 @click.option("--backbone", type=click.Choice(sorted(BACKBONES)), help="Another backbone than the size's own.")
-@click.option("--size", type=int, help="Side of the training pictures in pixels, a multiple of 32; default: as served.")
+@click.option(
+    "--size",
+    type=int,
+    callback=options.multiple_of_32,
+    help="Side of the training pictures in pixels, a multiple of 32; default: as served.",
+)
 @click.option("--steps", default=4000, show_default=True, help="Optimiser steps in all.")
-@click.option("--minutes", default=0.0, help="Let time drive the schedule and end the run; --steps is then a bound.")
+@click.option(
+    "--minutes",
+    default=0.0,
+    show_default=True,
+    help="Let time drive the schedule and end the run, --steps is then a bound; with 0 the steps drive it.",
+)
 @click.option("--batch", default=32, show_default=True, help="Pictures per step.")
 @click.option("--rate", default=1.5e-3, show_default=True, help="Largest learning rate.")
-@click.option("--backbone-rate", default=0.5, show_default=True, help="Share of it for weights that came with --init.")
+@click.option(
+    "--backbone-rate",
+    default=0.5,
+    show_default=True,
+    help="Share of --rate for the backbone (but repvgg and what no published weights have), also without --init; the heads go at --rate.",
+)
 @click.option("--frozen", default=0, show_default=True, help="First blocks of a lite backbone that stay as they came.")
 @click.option("--warm-up", default=150, show_default=True, help="Steps in which the learning rate rises.")
 @click.option("--average", default=0.998, show_default=True, help="Decay per step of the averaged weights; less for a short run.")
-@click.option("--seed", default=0, show_default=True)
+@click.option("--seed", default=0, show_default=True, help="Seed of all chance: scenes, first weights and dropout.")
 @click.option("--threads", default=1, show_default=True, help="Torch's threads; more seldom help beside a loader.")
 @click.option("--loaders", default=1, show_default=True, help="Processes that make scenes; one feeds one core of training.")
 @click.option("--check-every", default=500, show_default=True, help="Steps between checks on val.")

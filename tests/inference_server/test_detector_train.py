@@ -2,26 +2,35 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
-from dataclasses import replace
+import shutil
+from dataclasses import asdict, replace
 
 import click
 import cv2
 import numpy as np
 import pytest
+from click.testing import CliRunner
 
 torch = pytest.importorskip("torch")
 pytest.importorskip("onnx")
 
-from inference_server.detector.calibrate import calibrate, fit  # noqa: E402 - only where torch is
+from inference_server.detector import ablate, blend, calibrate, compare, evaluate, export, probe, pseudo, quantise  # noqa: E402
+from inference_server.detector import train as train_module  # noqa: E402
+from inference_server.detector.calibrate import fit  # noqa: E402
 from inference_server.detector.dataset import Mix, PseudoLabel, Recipe, Scenes, targets  # noqa: E402
 from inference_server.detector.export import load  # noqa: E402
 from inference_server.detector.labels import lesson, read, sampling_weights, tangles, trainable  # noqa: E402
 from inference_server.detector.model import Detector  # noqa: E402
+from inference_server.detector.provenance import made_of, refuse_another_run  # noqa: E402
 from inference_server.detector.scene import annotated  # noqa: E402
 from inference_server.detector.strands import draw_tangle  # noqa: E402
 from inference_server.detector.textures import draw_texture  # noqa: E402
-from inference_server.detector.train import Config, done, learning_rate, train  # noqa: E402
+from inference_server.detector.train import Config, done, learning_rate, refuse_shared_clusters, train  # noqa: E402
+
+#: A run of two steps, the same on every machine.
+SHORT = Config(recipe=Recipe(size=64), steps=2, batch=4, warm_up=1, check_every=2, loaders=0, bf16=False)
 
 LABELS = ("spaghetti", "normal", "stringing", "other_defect", "fail")
 SPLITS = {"train": 4, "val": 2, "unlabelled": 2, "eval_only": 2}
@@ -67,10 +76,24 @@ def test_only_the_training_split_is_trained_on(data):
     assert used == {"train"} and {row.split for row in trainable(rows)} == {"train"}
 
 
-def test_no_cluster_is_on_both_sides(data):
-    """Training rows share no cluster with those that choose and measure."""
+@pytest.mark.parametrize("taught", ["train", "unlabelled"])
+@pytest.mark.parametrize("measured", ["val", "eval_only"])
+def test_no_cluster_is_on_both_sides(data, tmp_path, taught, measured):
+    """Nothing is trained where a copy of a picture that teaches chooses or measures; the sentence names the cluster."""
+    lines = [json.loads(line) for line in (data / "labels.jsonl").read_text().splitlines()]
+    next(line for line in lines if line["split"] == measured)["cluster"] = next(
+        line["cluster"] for line in lines if line["split"] == taught
+    )
+    (tmp_path / "labels.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    with pytest.raises(click.ClickException, match=f"cut 1 clusters, such as c_{taught}_"):
+        train(tmp_path, tmp_path / "run", SHORT)
+
+
+def test_copies_on_one_side_are_no_matter(data):
+    """A cluster within train, or within what measures, is what clusters are for."""
     rows = read(data)
-    assert not {row.cluster for row in trainable(rows)} & {row.cluster for row in rows if row.split in ("val", "eval_only")}
+    sides = {"train": "taught", "unlabelled": "taught", "val": "measured", "eval_only": "measured"}
+    refuse_shared_clusters([replace(row, cluster=sides[row.split]) for row in rows])
 
 
 def test_unlabelled_pictures_teach_only_what_a_network_was_sure_of(data):
@@ -259,21 +282,148 @@ def test_only_lite_backbones_can_be_frozen(data, tmp_path):
 
 def test_training_runs_stops_and_goes_on(data, tmp_path):
     """A few steps leave a run folder; the same call with more steps resumes; the result calibrates and loads."""
-    config = Config(recipe=Recipe(size=64), steps=2, batch=4, warm_up=1, check_every=2, loaders=0, bf16=False)
-    train(data, tmp_path / "run", config)
-    from dataclasses import replace
-
-    train(data, tmp_path / "run", replace(config, steps=4))
+    train(data, tmp_path / "run", SHORT)
+    train(data, tmp_path / "run", replace(SHORT, steps=4))
     lines = [json.loads(line) for line in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()]
     assert [line["step"] for line in lines] == [2, 4]
     assert json.loads((tmp_path / "run" / "config.json").read_text())["data_sha256"]
     assert (tmp_path / "run" / "curves.png").stat().st_size > 1000
-    from inference_server.detector.blend import blend
-
     last, best = (torch.load(tmp_path / "run" / name, weights_only=True)["weights"] for name in ("last.pt", "best.pt"))
-    mixed = blend([tmp_path / "run" / "last.pt", tmp_path / "run" / "best.pt"])["weights"]
+    mixed = blend.blend([tmp_path / "run" / "last.pt", tmp_path / "run" / "best.pt"])["weights"]
     name = "peak_head.weight"
     assert torch.allclose(mixed[name], (last[name] + best[name]) / 2)
-    found = calibrate(tmp_path / "run" / "best.pt", data, size=64)
+    found = calibrate.calibrate(tmp_path / "run" / "best.pt", data, size=64)
     detector, calibration, _ = load(tmp_path / "run" / "best.pt")
     assert calibration == found and not detector.training
+
+
+class Killed(Exception):
+    """Ends a run from outside, right after it has saved itself."""
+
+
+def kill(_run):
+    raise Killed
+
+
+def test_a_run_that_was_stopped_ends_where_one_that_was_not_ends(data, tmp_path, monkeypatch):
+    """Two steps, a stop and two more give the weights of four, live and averaged, to the last bit; dropout goes on too."""
+    config = replace(SHORT, steps=4)
+    train(data, tmp_path / "whole", config)
+    with monkeypatch.context() as patched, pytest.raises(Killed):
+        patched.setattr("inference_server.detector.train.draw_curves", kill)
+        train(data, tmp_path / "stopped", config)
+    assert torch.load(tmp_path / "stopped" / "last.pt", weights_only=True)["step"] == 2
+    train(data, tmp_path / "stopped", config)
+    whole, stopped = (torch.load(tmp_path / run / "last.pt", weights_only=True) for run in ("whole", "stopped"))
+    assert whole["step"] == stopped["step"] == 4
+    for kind in ("live", "weights"):
+        apart = [name for name, value in whole[kind].items() if not torch.equal(value, stopped[kind][name])]
+        assert not apart, f"{kind}: {len(apart)} tensors differ, such as {apart[0]}"
+
+
+@pytest.fixture(scope="module")
+def begun(data, tmp_path_factory):
+    """Return the folder of a run of two steps, and what it was begun with: weights to start from, and a pseudo-label."""
+    folder = tmp_path_factory.mktemp("begun")
+    torch.manual_seed(7)
+    torch.save({"weights": Detector().state_dict()}, folder / "given.pt")
+    (folder / "pseudo.jsonl").write_text(json.dumps({"id": "unlabelled_unknown_0", "frame": 0.05, "boxes": []}) + "\n")
+    files = {"init": folder / "given.pt", "pseudo": folder / "pseudo.jsonl"}
+    train(data, folder / "run", SHORT, **files)
+    return folder / "run", files
+
+
+def test_a_run_says_which_files_it_was_made_of(data, begun):
+    """Their names and their sha256 are in config.json and in both checkpoints; none is said as none."""
+    run, files = begun
+    kept = [torch.load(run / name, weights_only=True) for name in ("last.pt", "best.pt")]
+    for facts in (json.loads((run / "config.json").read_text()), *kept):
+        for what, file in files.items():
+            assert facts[what] == file.name
+            assert facts[f"{what}_sha256"] == hashlib.sha256(file.read_bytes()).hexdigest()
+    assert made_of({}, data, None, None)["init_sha256"] is None
+
+
+def assert_refused(run, said, *asked):
+    """Hold that a run asked to go on with ``asked`` refuses in words and leaves config.json as it was."""
+    before = (run / "config.json").read_bytes()
+    with pytest.raises(click.UsageError, match=f"begun with other settings: {said}.* --run"):
+        train(*asked)
+    assert (run / "config.json").read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"recipe": Recipe(size=64, seed=1)}, "seed was 0 and is 1"),
+        ({"recipe": Recipe(size=96)}, "size was 64 and is 96"),
+        ({"recipe": Recipe(size=64, mix=Mix(pseudo=0.2))}, "mix.pseudo was 0.0 and is 0.2"),
+        ({"backbone_rate": 0.1}, "backbone_rate was 0.5 and is 0.1"),
+        ({"bf16": True}, "bf16 was False and is True"),
+        ({"batch": 8}, "batch was 4 and is 8"),
+    ],
+)
+def test_a_run_goes_on_only_with_its_own_knobs(data, begun, change, said):
+    """Another is refused by name, where Adam would have kept the old one and config.json said the new one."""
+    run, files = begun
+    assert_refused(run, said, data, run, replace(SHORT, **change), files["init"], files["pseudo"])
+
+
+def test_a_run_goes_on_only_with_its_own_files(data, begun, tmp_path):
+    """Other pictures, other weights to start from, other pseudo-labels, or none: each is told by its sha256."""
+    run, files = begun
+    (tmp_path / "labels.jsonl").write_text((data / "labels.jsonl").read_text() + "\n")
+    (tmp_path / "pseudo.jsonl").write_text("")
+    own = files["init"], files["pseudo"]
+    a_file = r"the file \w{12}\.\.\."
+    assert_refused(run, f"data was {a_file} and is {a_file}", tmp_path, run, SHORT, *own)
+    assert_refused(run, f"init was {a_file} and is no file", data, run, SHORT, None, own[1])
+    assert_refused(run, f"pseudo was {a_file} and is {a_file}", data, run, SHORT, own[0], tmp_path / "pseudo.jsonl")
+
+
+def test_a_run_may_go_on_for_longer_on_another_machine(data, begun, tmp_path):
+    """Its length, its share of the machine and the names of its files are no part of what it is."""
+    run, files = begun
+    renamed = tmp_path / "renamed.pt"
+    shutil.copy(files["init"], renamed)
+    shutil.copytree(run, tmp_path / "run")
+    longer = replace(SHORT, steps=3, minutes=5.0, check_every=3)
+    wider = replace(longer, threads=8, loaders=4)
+    refuse_another_run(run, *(made_of(asdict(config), data, *files.values()) for config in (SHORT, wider)))
+    train(data, tmp_path / "run", longer, renamed, files["pseudo"])
+    assert torch.load(tmp_path / "run" / "last.pt", weights_only=True)["step"] == 3
+
+
+def test_an_older_run_goes_on(data, begun, tmp_path):
+    """What it did not write down is not asked for: hashes, the state of the chance, newer knobs, and a recipe around some of them."""
+    run, files = begun
+    shutil.copytree(run, tmp_path / "run")
+    saved = torch.load(tmp_path / "run" / "last.pt", weights_only=True)
+    recipe = saved["config"].pop("recipe")
+    saved["config"] |= {"size": recipe["size"], "seed": recipe["seed"], "mix": {"boxed": recipe["mix"]["boxed"]}}
+    for newer in ("served", "frozen", "backbone_rate"):
+        del saved["config"][newer]
+    for newer in ("init_sha256", "pseudo", "pseudo_sha256", "generator"):
+        del saved[newer]
+    torch.save(saved, tmp_path / "run" / "last.pt")
+    with pytest.raises(click.UsageError, match="seed was 0 and is 1"):
+        train(data, tmp_path / "run", replace(SHORT, recipe=Recipe(size=64, seed=1)))
+    train(data, tmp_path / "run", replace(SHORT, steps=3), **files)
+    assert torch.load(tmp_path / "run" / "last.pt", weights_only=True)["step"] == 3
+
+
+@pytest.mark.parametrize("size", ["0", "100", "-32"])
+@pytest.mark.parametrize("asked", [[train_module.command, "--run", "run"], [ablate.command, "--init", __file__, "--out", "out"]])
+def test_a_side_that_cannot_be_halved_five_times_is_refused(data, asked, size):
+    """By the option, before anything is read or written."""
+    verb, *needed = asked
+    result = CliRunner().invoke(verb, ["--data", str(data), *needed, "--size", size])
+    assert result.exit_code == 2 and f"{size} is not a multiple of 32." in result.output
+
+
+@pytest.mark.parametrize("module", [ablate, blend, calibrate, compare, evaluate, export, probe, pseudo, quantise, train_module])
+def test_each_option_is_explained(module):
+    """No command of training leaves an option without a sentence, and one of them says what a share is a share of."""
+    assert not [one.name for one in module.command.params if isinstance(one, click.Option) and not one.help]
+    shares = [one.help for one in module.command.params if one.name == "pseudo_share"]
+    assert all("against 1.02" in text for text in shares)
