@@ -47,6 +47,12 @@ def named_pixels(path: Path) -> int | None:
     return int(named[1] or named[2]) if named else None
 
 
+def misnamed(path: Path, pixels: int) -> str | None:
+    """Return a sentence about a new file whose name says other pixels than its graph looks at, None where nothing is wrong."""
+    named = named_pixels(path)
+    return f"{path.name} says {named} pixels, but it would look at {pixels}; name it so" if named not in (None, pixels) else None
+
+
 def pixels_of(path: Path) -> int:
     """Return the side in pixels of the square picture that a model or engine looks at, from its name, else from its graph.
 

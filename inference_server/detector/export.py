@@ -33,7 +33,7 @@ from inference_server.detector.backbones import pads_of_same
 from inference_server.detector.geometry import Boxes
 from inference_server.detector.metrics import Scores
 from inference_server.detector.model import SIZES, Calibration, Detector, Served, count_macs
-from inference_server.model_files import MAX_BYTES, named_pixels, put_in_place
+from inference_server.model_files import MAX_BYTES, misnamed, put_in_place
 from inference_server.pixels import prepare
 from inference_server.scene import Scene
 
@@ -79,8 +79,8 @@ def export(detector: Detector, calibration: Calibration, facts: Mapping[str, str
     Raises :class:`ExportFailed` when the name says another ``size``, when ONNX Runtime answers otherwise than torch, when there is
     no box to compare, or when the file is too large.
     """
-    if named_pixels(path) not in (None, size):
-        raise ExportFailed(f"{path.name} says {named_pixels(path)} pixels, but this network is served at {size}; name it so")
+    if wrong := misnamed(path, size):
+        raise ExportFailed(wrong)
     served = Served(rounded(detector.fuse()), calibration, size).eval()
     with tempfile.TemporaryDirectory(dir=path.parent) as folder:
         draft = Path(folder) / path.name

@@ -30,7 +30,7 @@ from inference_server.detector.evaluate import FALSE_ALARMS, FIRES, Looked, box_
 from inference_server.detector.export import unpacked
 from inference_server.detector.labels import NOISY_SOURCES, Row, read
 from inference_server.detector.metrics import auroc, recall_above, threshold_at
-from inference_server.model_files import MAX_BYTES, put_in_place
+from inference_server.model_files import MAX_BYTES, misnamed, put_in_place
 from inference_server.onnx_detector import OnnxDetector
 from inference_server.pixels import prepare
 
@@ -252,9 +252,11 @@ def milliseconds(detectors: dict[str, OnnxDetector], row: Row) -> dict[str, floa
 )
 def command(model: Path, data: Path, out: Path, pictures: int, percentile: float) -> None:
     """Quantise MODEL to int8 behind a measured gate: prints both files' figures and, last, one JSON document."""
+    plain = OnnxDetector(model)
+    if wrong := misnamed(out, plain.input_size):
+        raise click.ClickException(wrong)
     rows = read(data)
     val = [row for row in rows if row.split == "val" and row.source not in NOISY_SOURCES]
-    plain = OnnxDetector(model)
     with tempfile.TemporaryDirectory(dir=out.parent) as folder:
         draft = Path(folder) / out.name
         quantise(model, draft, Pictures(chosen(rows, pictures), plain.input_size), percentile)

@@ -181,7 +181,7 @@ def test_a_network_that_sees_no_box_at_all_is_not_exported(tmp_path):
 
 def test_a_name_with_other_pixels_is_refused(tmp_path):
     """Who serves a file goes by its name, so that it must say what the graph looks at."""
-    with pytest.raises(ExportFailed, match="says 640 pixels, but this network is served at 416"):
+    with pytest.raises(ExportFailed, match="says 640 pixels, but it would look at 416"):
         export(lively(), Calibration(), {}, tmp_path / "spaghetti-base-640-v7.onnx", SIDE)
     assert not list(tmp_path.iterdir())
 

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 
 pytest.importorskip("onnx")
 
@@ -21,6 +22,7 @@ from inference_server.detector.quantise import (  # noqa: E402
     Sight,
     changes_once,
     chosen,
+    command,
     network,
     quantise,
     refuse_if_worse,
@@ -120,6 +122,13 @@ def test_a_figure_that_was_not_measured_proves_nothing(name, measured):
     before, after = (one or replace(SEEN, **{name: math.nan}) for one in measured)
     with pytest.raises(NotWorthIt, match=f"{name} falls from"):
         refuse_if_worse(before, after)
+
+
+def test_a_name_with_other_pixels_is_refused(tmp_path):
+    """Before any picture is looked at: who serves the file goes by its name."""
+    asked = [str(default_model(size="nano")), "--data", str(tmp_path), "--out", str(tmp_path / "spaghetti-nano-640-v9-int8.onnx")]
+    refused = CliRunner().invoke(command, asked)
+    assert refused.exit_code == 1 and "says 640 pixels, but it would look at 416" in refused.output
 
 
 def test_the_gate_draws_no_intervals(monkeypatch):
