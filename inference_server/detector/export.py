@@ -45,7 +45,7 @@ TOLERANCE = 1e-3
 #: Weights with fewer numbers stay as they are: a node for each would cost more than it saves.
 LEAST_HALVED = 256
 #: From so many numbers on a weight gets 8 bits: the largest of a network, which are most of its bytes.
-LEAST_IN_BYTES = 300_000
+LEAST_IN_BYTES = 250_000
 #: The heatmap is rounded to 1/255, so a tie may fall to the other side.
 HEATMAP_TOLERANCE = 1
 

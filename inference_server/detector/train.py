@@ -52,9 +52,7 @@ class Config:
     minutes: float = 0.0  # where not 0, time drives the cosine and ends the run, and `steps` is only a bound
     batch: int = 32
     rate: float = 1.5e-3
-    backbone_rate: float = (
-        0.5  # of `rate`: what of the backbone published weights have moves less, whether or not they were given
-    )
+    backbone_rate: float = 0.5  # of `rate`: what published weights have of the backbone moves less, given or not
     frozen: int = 0  # blocks of a `lite` backbone, from the stem on, that do not move at all
     decay: float = 0.03
     warm_up: int = 150
