@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, replace
@@ -11,7 +10,7 @@ from typing import Any
 
 import click
 
-from inference_server.model_files import default_model
+from inference_server.model_files import checksum, default_model
 from octoprint_spaghetti.core.patience import Patience
 from octoprint_spaghetti.core.sweep import positions
 from octoprint_spaghetti.shell import remembering_detector_for
@@ -42,7 +41,7 @@ def main(data: Path, hours: float, memory: float, seed: int, brief: bool, write:
     rules = [ours(Patience()), obico()]
     document = {
         "model": default_model().name,
-        "model_sha256": hashlib.sha256(default_model().read_bytes()).hexdigest(),
+        "model_sha256": checksum(default_model()),
         "seed": seed,
         "hours": hours,
         "memory_s": memory,

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from inference_server.model_files import checksum, default_model
 from octoprint_spaghetti.core.geometry import Box
 from octoprint_spaghetti.core.patience import LEAST_SENSITIVE, MOST_SENSITIVE, Patience
 from simulation.figures import Tally, delay, most_prints, rate
@@ -127,6 +128,12 @@ def test_delays_tell_the_missed_apart() -> None:
     assert found.median_s == 20.0
     assert found.missed == 0.5
     assert found.failures == 6
+
+
+def test_what_the_slider_shows_was_measured_with_the_detector_that_is_shipped() -> None:
+    """Another one's figures would promise the owner what this one does not keep."""
+    document = json.loads((ROOT / "octoprint_spaghetti" / "core" / "sensitivity.json").read_text(encoding="utf-8"))
+    assert (document["model"], document["model_sha256"]) == (default_model().name, checksum(default_model()))
 
 
 def test_what_the_slider_shows_covers_every_position_and_makes_sense() -> None:

@@ -83,7 +83,7 @@ def test_no_other_door_of_triton_opens_at_the_gateway(gateway: GatewayServer) ->
 def test_a_picture_of_40_mb_is_refused_and_told(
     gateway: GatewayServer, locked_triton: TritonServer, detector_for: Callable[..., TritonDetector]
 ) -> None:
-    """The sentence names the picture's size, Triton never gets it, and the next picture is answered."""
+    """It is refused once, by the gateway and with a sentence that says why, and the next picture is answered."""
     detector = detector_for(gateway, new_token(gateway, "big"), transport="unary")
     with pytest.raises(PictureRefused, match="larger than the gateway takes"):
         detector.look(Frame(bytes(40 << 20), time.monotonic(), "test"))
