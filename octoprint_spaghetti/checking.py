@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from octoprint_spaghetti.core.errors import PictureUnusable, SpaghettiError
+from octoprint_spaghetti.core.errors import AnswerInvalid, PictureRefused, PictureUnusable, ServerOverloaded, ServerTooSlow
 from octoprint_spaghetti.core.jpeg import MOST_BYTES, without_trailer
 from octoprint_spaghetti.core.picture_kind import FOREIGN, HEAD_BYTES, HEIC, JPEG, PICTURES, WEB_PAGE, header_size_wh, kind_of
 from octoprint_spaghetti.core.words import Answer, Frame, as_json
@@ -24,6 +24,8 @@ MOST_PIXELS = 40_000_000
 _MOST_FILE_BYTES = 4 * MOST_PIXELS
 #: Quality of the JPEG that a PNG becomes: nothing that the detector sees is lost (it was trained on qualities from 15 up).
 _QUALITY = 95
+#: What is the matter with one picture, or soon over; everything else would meet the next picture too.
+_OF_THIS_PICTURE = (PictureUnusable, PictureRefused, AnswerInvalid, ServerTooSlow, ServerOverloaded)
 #: Red as the plugin's pages draw it, in OpenCV's order blue, green, red.
 _RED = (40, 40, 220)
 
@@ -88,14 +90,17 @@ def told_of_skipped(files: Sequence[Path]) -> str:
 
 
 def check_picture(file: Path, detector: Detector) -> Checked:
-    """Look at one file; a file that cannot be read or answered for becomes a problem, not an exception."""
+    """Look at one file; a file that cannot be read or answered for becomes a problem, not an exception.
+
+    Raises :class:`DetectorError` when nobody can look, at this file or at the next.
+    """
     try:
         jpeg = read_jpeg(file)
         started = time.perf_counter()
         answer = detector.look(Frame(jpeg, 0.0, str(file)))
     except OSError as error:
         return Checked(file, problem=f"{file} cannot be read ({error.strerror}).")
-    except SpaghettiError as error:
+    except _OF_THIS_PICTURE as error:
         return Checked(file, problem=str(error))
     return Checked(file, answer, (time.perf_counter() - started) * 1e3, jpeg=jpeg)
 

@@ -37,7 +37,7 @@ def check_command(
     """Look at pictures, or at all pictures in folders.
 
     Boxes are left, top, right, bottom in fractions of the picture. The exit status is 1 when a picture could not be
-    looked at, 2 when nothing could.
+    looked at, 2 when nothing could, or when the server went away.
     """
     if server and local:
         raise click.UsageError("Choose --server or --local, not both.")

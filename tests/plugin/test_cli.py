@@ -269,6 +269,13 @@ def test_a_number_that_cannot_be_is_refused(folder: Path, change: str, said: str
     assert said in refused(str(folder), "--set", change)
 
 
+def test_a_server_that_is_gone_ends_the_check_with_one_sentence(folder: Path) -> None:
+    """Not with one for each of a thousand pictures, each after its deadline."""
+    result = CliRunner().invoke(main, ["check", "--server", "127.0.0.1:9", str(folder)])
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert result.stderr.count("127.0.0.1:9") == 1 and "Traceback" not in result.stderr
+
+
 @pytest.mark.parametrize(
     ("name", "content", "said"),
     [
