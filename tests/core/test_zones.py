@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 
 import pytest
 from hypothesis import given
@@ -71,15 +72,46 @@ def test_the_page_mirrors_first_and_then_turns_left() -> None:
 
 
 def test_what_lies_in_a_zone_does_not_count() -> None:
-    """With the only tangle in a zone the frame shows none; another one counts with its own confidence."""
+    """With the only tangle in a zone the frame shows none; another one that is as clear still counts, by itself."""
     inside, outside = Box(0.1, 0.1, 0.2, 0.2), Box(0.6, 0.6, 0.8, 0.8)
     zones = (rectangle(Box(0.0, 0.0, 0.3, 0.3)),)
     alone = without(answer(0.9, box=inside), lambda box: ignored_by(zones, box, 0.5))
     assert (alone.score, alone.detections) == (0.0, ())
     two = dataclasses.replace(
-        answer(0.9, box=inside), detections=(Detection(inside, 0.9, "spaghetti"), Detection(outside, 0.6, "spaghetti"))
+        answer(0.9, box=inside), detections=(Detection(inside, 0.9, "spaghetti"), Detection(outside, 0.7, "spaghetti"))
     )
-    assert without(two, lambda box: ignored_by(zones, box, 0.5)).score == 0.6
+    counted = without(two, lambda box: ignored_by(zones, box, 0.5))
+    assert counted.score == 0.7 and [seen.box for seen in counted.detections] == [outside]
+
+
+@pytest.mark.parametrize(
+    ("peak", "at_least", "at_most"), [(0.12, 0.0, 0.02), (0.2, 0.0, 0.1), (0.27, 0.1, 0.3), (0.4, 0.6, 0.7), (0.6, 0.7, 0.8)]
+)
+def test_what_is_ignored_does_not_make_the_rest_surer(peak: float, at_least: float, at_most: float) -> None:
+    """A faint peak beside a tangle that does not count has the tangle's certainty in its confidence, and loses it."""
+    inside, outside = Box(0.1, 0.1, 0.2, 0.2), Box(0.6, 0.6, 0.8, 0.8)
+    confidence = math.sqrt(peak * 0.99)
+    seen = (Detection(inside, 0.8, "spaghetti"), Detection(outside, confidence, "spaghetti"))
+    counted = without(dataclasses.replace(answer(0.99, box=inside), detections=seen), lambda box: box == inside)
+    assert at_least <= counted.score <= at_most
+    assert counted.detections[0].confidence == pytest.approx(math.sqrt(peak * counted.score))
+
+
+@given(
+    st.floats(0.0, 1.0),
+    st.lists(st.tuples(boxes(), st.floats(0.0, 1.0), st.integers(0, 2)), max_size=5, unique_by=lambda one: one[0]),
+)
+def test_ignoring_makes_nothing_surer_and_its_order_is_all_one(score: float, given_boxes: list[tuple[Box, float, int]]) -> None:
+    """Zones and forgiven places are taken out one after the other; together they would leave the same."""
+    kinds = {box: kind for box, _, kind in given_boxes}
+    seen = tuple(Detection(box, confidence, "spaghetti") for box, confidence, _ in given_boxes)
+    whole = dataclasses.replace(answer(score), detections=seen, score=score)
+    at_once = without(whole, lambda box: kinds[box] > 0)
+    one_by_one = without(without(whole, lambda box: kinds[box] == 1), lambda box: kinds[box] == 2)
+    assert at_once.score <= score and one_by_one.score <= score
+    assert [one.box for one in at_once.detections] == [one.box for one in one_by_one.detections]
+    before = {one.box: one.confidence for one in seen}
+    assert all(one.confidence <= before[one.box] for one in at_once.detections)
 
 
 def test_zones_side_by_side_cover_together() -> None:
