@@ -53,12 +53,13 @@ class Job:
     """One print, however many cameras see it.
 
     ``file`` tells one version of its file from another. ``trouble`` tells why the printer did not take the last order.
-    ``order`` is the stop that was ordered and is waited for; ``ours`` is true while the print stands still
-    because we paused it; ``resume_wanted`` when it is to go on as soon as that pause has come through. ``coverage`` is what
-    was seen of the print, by any camera, up to ``counted_to`` (None while it stands still). ``forgiven`` tells that the last
-    incident or suspicion was called a false alarm, and ``forgiving_until`` the monotonic second until which what another camera
-    is alarmed by is taken for the same. ``camera`` names the one that saw the last incident, empty where there is
-    only one, and ``exhibits`` are its pictures while the incident is written.
+    ``order`` is the stop that was ordered and is waited for; ``coming`` is true while a pause of ours that is waited for no more
+    is on its way all the same; ``ours`` while the print stands still because we paused it; ``resume_wanted`` when it is to go
+    on as soon as that pause has come through. ``coverage`` is what was seen of the print, by any camera, up to ``counted_to``
+    (None while it stands still). ``forgiven`` tells that the last incident or suspicion was called a false alarm, and
+    ``forgiving_until`` the monotonic second until which what another camera is alarmed by is taken for the same. ``camera``
+    names the one that saw the last incident, empty where there is only one, and ``exhibits`` are its pictures while the
+    incident is written.
     """
 
     file: str = ""
@@ -67,6 +68,7 @@ class Job:
     budget: Budget = Budget()
     trouble: str = ""
     order: StopOrder | None = None
+    coming: bool = False
     ours: bool = False
     resume_wanted: bool = False
     incident: str | None = None

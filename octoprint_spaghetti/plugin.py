@@ -24,6 +24,7 @@ from octoprint_spaghetti.adapters.records import RecordFolder
 from octoprint_spaghetti.adapters.waiting_file import WaitingFile
 from octoprint_spaghetti.api import Api
 from octoprint_spaghetti.core.history import History
+from octoprint_spaghetti.core.printer_state import Upload, is_echo
 from octoprint_spaghetti.core.sentence import with_parts
 from octoprint_spaghetti.core.settings import Settings
 from octoprint_spaghetti.core.toolhead import Toolhead
@@ -101,6 +102,7 @@ class SpaghettiPlugin(
         """Follow the tool from the first line on."""
         super().__init__()
         self._toolhead = Toolhead()
+        self._upload = Upload(job_runs=True)
 
     # -- StartupPlugin, ShutdownPlugin --------------------------------------------------------------------------------
 
@@ -116,8 +118,13 @@ class SpaghettiPlugin(
         self.pause_scripts = PauseScripts(
             self._printer, self._printer_profile_manager.get_current_or_default, lambda: self._toolhead.counting, self._logger
         )
+        self._upload = Upload(job_runs=self._printer.is_printing() or self._printer.is_paused())
         printer = OctoPrintPrinter(
-            self._printer, lambda: self._toolhead.tool, self.pause_scripts, lambda: self.current_settings().wishes()
+            self._printer,
+            lambda: self._toolhead.tool,
+            self.pause_scripts,
+            lambda: self.current_settings().wishes(),
+            self._upload.seen_through,
         )
         watch = Watch(
             settings,
@@ -166,8 +173,9 @@ class SpaghettiPlugin(
 
     def on_event(self, event: str, payload: dict[str, Any]) -> None:
         """Tell the watcher what happens to the job."""
-        if self.watcher is None:
+        if self.watcher is None or is_echo(event, payload):
             return
+        self._upload.tell(event)
         if self.pause_scripts is not None and event in (Events.PRINT_STARTED, *_ENDS):
             self.pause_scripts.forget()
         if self.pause_scripts is not None and event == Events.PRINT_PAUSED:

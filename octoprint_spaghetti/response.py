@@ -104,9 +104,11 @@ class Response:
 
     def withdrawn(self, job: Job) -> Job:
         """Return the job without the order that is waited for; should its pause come yet, it does nothing besides."""
-        if job.order is not None:
-            self._printer.withdraw()
-        return replace(job, order=None)
+        if job.order is None:
+            return job
+        self._printer.withdraw()
+        coming = job.order.action == "pause" and self._printer.state() == UNDER_WAY["pause"]
+        return replace(job, order=None, coming=coming)
 
     def cut_power(self, now: float) -> None:
         """Take the power off as soon as it may go."""

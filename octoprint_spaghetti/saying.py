@@ -63,7 +63,7 @@ def sentence_of(job: Job, view: View, blindness: str) -> str:
     if memory.belief.paused:
         by_us = not job.forgiven and (job.ours or (job.incident is not None and memory.belief.verdict is Verdict.FAILING))
         return say("The print is paused: %(why)s", why=why) if by_us else say("The print is paused; nothing is judged meanwhile.")
-    if memory.belief.idle:
+    if memory.belief.idle and not (memory.trouble or job.trouble):  # without a newer picture nobody knows whether it still is
         return joined((blindness, say("Nothing is judged during %(work)s.", work=Sentence(memory.belief.idle))))
     if memory.blind and blindness:
         return blindness

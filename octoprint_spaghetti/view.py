@@ -207,9 +207,11 @@ class View:
     def is_worrying(self, now: float) -> bool:
         """Return whether the owner is to be told that the print is suspect for minutes and does not fail.
 
-        The time it stood still does not count: who resumes it has looked.
+        The time it stood still does not count: who resumes it has looked. What cannot be seen or judged at present is no worry.
         """
         memory = self.memory
+        if memory.trouble or memory.belief.idle:
+            return False
         resumed_at = memory.belief.resumed_at
         if resumed_at is not None and now < resumed_at + self.patience.lasting_suspicion:
             return False

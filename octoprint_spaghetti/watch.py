@@ -208,8 +208,10 @@ class Watch:
                 self.begin(found=True)
             elif self._stands_still:
                 self.resumed(self._monotonic())
-            elif self._job.resume_wanted:  # the pause that was to be undone never came
-                self._job = replace(self._job, resume_wanted=False)
+            elif (
+                self._job.resume_wanted or self._job.coming
+            ):  # the pause that was to be undone, or that was on its way, never came
+                self._job = replace(self._job, resume_wanted=False, coming=False)
         elif state == "PAUSED":
             if self._job is not None and not self._stands_still:
                 self.paused()
@@ -223,14 +225,15 @@ class Watch:
         """
         if self._job is None or self._stands_still:
             return
-        ours = self._job.resume_wanted or (self._job.order is not None and self._job.order.action == "pause")
+        ordered = self._job.order is not None and self._job.order.action == "pause"
+        ours = ordered or self._job.coming or self._job.resume_wanted
         self._believe(judge.paused)
-        self._job = replace(self._job, order=None, ours=ours, counted_to=None)
+        self._job = replace(self._job, order=None, coming=False, ours=ours, counted_to=None)
         self._happened(PrintEvent.PAUSED, self._monotonic())
         if self._job.resume_wanted:
             self._go_on()
         elif ours and self._job.incident is not None:
-            cuts = self._settings.cuts_power("pause")
+            cuts = ordered and self._settings.cuts_power("pause")
             self._response.paused(self._job, self._telling(self._job).explained(), self._monotonic(), power_off=cuts)
 
     def resumed(self, at: float) -> None:
@@ -254,7 +257,7 @@ class Watch:
         """
         if self._job is None:
             return
-        pending = self._job.order is not None and self._job.order.action == "pause"
+        pending = self._job.coming or (self._job.order is not None and self._job.order.action == "pause")
         views = blamed(self._views, self._job.camera)
         for view in views:
             view.forgive()

@@ -35,19 +35,22 @@ class OctoPrintPrinter:
         tool: Callable[[], Tool] = Tool,
         scripts: PauseScripts | None = None,
         wishes: Callable[[], Wishes] = Wishes,
+        seen_through: Callable[[str], str] = str,
     ) -> None:
         """Use OctoPrint's ``PrinterInterface`` (``self._printer`` of a plugin); ``tool`` says what the G-code tells.
 
-        Pauses ordered here do what is wished besides, through ``scripts``; without them they are plain.
+        ``seen_through`` returns the true state for the one that OctoPrint names. Pauses ordered here do what is wished besides,
+        through ``scripts``; without them they are plain.
         """
         self._printer = printer
         self._tool = tool
         self._scripts = scripts
         self._wishes = wishes
+        self._seen_through = seen_through
 
     def state(self) -> str:
         """Return OctoPrint's state id, such as ``PRINTING``, ``PAUSING``, ``PAUSED`` or ``OPERATIONAL``."""
-        return str(self._printer.get_state_id())
+        return self._seen_through(str(self._printer.get_state_id()))
 
     def job_name(self) -> str:
         """Return the name of the file that prints, or an empty string."""

@@ -8,7 +8,7 @@ import pytest
 
 from octoprint_spaghetti.core.errors import CameraUnreachable, DetectorMissing, PrinterError, ServerUnreachable
 from octoprint_spaghetti.core.settings import Settings
-from octoprint_spaghetti.core.stopping import ATTEMPTS, PATIENCE_S
+from octoprint_spaghetti.core.stopping import ATTEMPTS, PATIENCE_S, UNDER_WAY_PATIENCE_S
 from octoprint_spaghetti.core.words import Answer, Frame, Notice, NoticeKind, ProtectionLevel, Scene, Status, Verdict
 from octoprint_spaghetti.job import EXHIBIT_BYTES
 from octoprint_spaghetti.ports import Parts, Records
@@ -268,6 +268,37 @@ def test_a_printer_that_is_pausing_is_believed(bench: Bench) -> None:
     bench.watch.paused()
     assert bench.printer.pauses == 1
     assert bench.kinds() == [NoticeKind.FAILURE, NoticeKind.PAUSED]
+
+
+@pytest.mark.parametrize("dropped_by", ["mute", "notify only", "patience"])
+def test_a_pause_that_comes_although_it_is_waited_for_no_more_is_still_ours(bench: Bench, dropped_by: str) -> None:
+    """Whoever then says that it was a false alarm gets the print to go on; and the owner hears that it stands still."""
+    bench.watch.configure(Settings(power_off=True))
+    bench.be_pausing()
+    if dropped_by == "mute":
+        bench.watch.mute(True)
+    elif dropped_by == "notify only":
+        bench.watch.configure(Settings(action="notify"))
+    else:
+        bench.run(UNDER_WAY_PATIENCE_S + 60.0)
+        assert bench.kinds()[-1] is NoticeKind.PAUSE_FAILED
+    bench.printer.printer_state = "PAUSED"
+    bench.watch.paused()
+    assert bench.kinds()[-1] is NoticeKind.PAUSED
+    bench.watch.false_alarm()
+    assert bench.printer.resumes == 1
+
+
+def test_a_pause_that_was_on_its_way_and_never_came_is_nobodys(bench: Bench) -> None:
+    """The owner's own pause an hour later is not undone by a false alarm."""
+    bench.be_pausing()
+    bench.watch.mute(True)
+    bench.printer.printer_state = "PRINTING"
+    bench.run(60.0)
+    bench.printer.printer_state = "PAUSED"
+    bench.watch.paused()
+    bench.watch.false_alarm()
+    assert (bench.printer.resumes, bench.kinds().count(NoticeKind.PAUSED)) == (0, 0)
 
 
 @pytest.mark.parametrize("state", ["CANCELLING", "FINISHING", "PAUSING", "PAUSED", "OPERATIONAL", "ERROR"])

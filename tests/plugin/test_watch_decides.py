@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 
+from octoprint_spaghetti.core.errors import ServerUnreachable
 from octoprint_spaghetti.core.geometry import Box
 from octoprint_spaghetti.core.policies import PrintEvent
 from octoprint_spaghetti.core.toolhead import Tool
@@ -238,6 +239,32 @@ def test_a_filament_change_is_not_judged() -> None:
     bench.printer.at = Tool((0.0, 0.0, 5.0), 25)
     bench.run(60.0)
     assert bench.printer.pauses == 1
+
+
+def test_a_server_that_is_lost_during_a_filament_change_is_what_is_told() -> None:
+    """Nobody knows whether the filament is still being changed; what is to be done is to bring the server back."""
+    bench = Bench()
+    bench.print()
+    bench.run(60.0)
+    bench.printer.at = Tool((0.0, 0.0, 5.0), 25, "filament change")
+    bench.run(60.0)
+    bench.detector.trouble = ServerUnreachable("No server answers.")
+    bench.printer.at = Tool((0.0, 0.0, 5.0), 25)
+    bench.run(600.0)
+    assert (bench.watch.status.verdict, bench.watch.status.sentence) == (Verdict.BLIND, "No server answers.")
+
+
+def test_nobody_is_asked_to_look_for_what_was_suspected_before_the_server_was_lost() -> None:
+    """Once that nobody sees the print is enough, not every quarter of an hour of a night."""
+    bench = Bench()
+    bench.print()
+    bench.run(60.0)
+    bench.detector.score = 0.45
+    bench.run(60.0)
+    assert bench.watch.status.verdict is Verdict.SUSPECT
+    bench.detector.trouble = ServerUnreachable("No server answers.")
+    bench.run(8 * 3600.0)
+    assert bench.kinds() == [NoticeKind.BLIND]
 
 
 def test_the_first_layers_are_looked_at_more_often() -> None:
