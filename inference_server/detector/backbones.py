@@ -204,10 +204,15 @@ def pads_of_same(kernel: int) -> tuple[int, int]:
 
 def _conv_same(conv: nn.Conv2d, x: Tensor) -> Tensor:
     """Convolve; where that halves the picture, pad one pixel less before than after, as the published weights expect."""
-    if conv.stride[0] == 1:
+    if conv.stride[0] > 1:
+        before, after = pads_of_same(conv.kernel_size[0])
+        x = F.pad(x, (before, after, before, after))
+    if conv.groups == 1 or not torch.is_autocast_enabled("cpu"):
         return conv(x)
-    before, after = pads_of_same(conv.kernel_size[0])
-    return conv(F.pad(x, (before, after, before, after)))
+    with torch.autocast(
+        "cpu", enabled=False
+    ):  # bf16's gradient of one filter a channel takes torch 2.13 three to six times as long
+        return conv(x.float()).to(x.dtype)
 
 
 class Lite(nn.Module):

@@ -29,6 +29,8 @@ DRAWN = (0.03, 0.03, 0.25, 0.25)
 PICTURES = 150
 #: Share of failed pictures that is assumed, as :data:`inference_server.detector.calibrate.SHARES` has it.
 FAILED = 0.3
+#: Evidence from which the plugin suspects, ``suspect_at`` of its ``core/patience.py``.
+SUSPECT = 0.30
 
 
 def chosen(rows: list[Row], failed: bool, rng: np.random.Generator) -> list[Row]:
@@ -63,38 +65,46 @@ def strongest_outside(answer: Answer) -> tuple[float, bool]:
     return float(confidences[outside].max(initial=0.0)), bool((~outside).any())
 
 
-def peaks(detector: OnnxDetector, rows: list[Row], rng: np.random.Generator) -> NDArray[np.float64]:
-    """Return (n,) the strongest peak, 0 to 1, that is left of each picture in whose corner something was seen."""
+def left(detector: OnnxDetector, rows: list[Row], rng: np.random.Generator) -> NDArray[np.float64]:
+    """Return (n, 2) of each picture in whose corner something was seen: the largest confidence that is left, and its peak, 0 to 1."""
     found = []
     for row in rows:
         answer = detector.look(prepare(with_tangle(row, rng), size=detector.input_size))
         confidence, is_ignored = strongest_outside(answer)
         if is_ignored:
-            found.append(confidence**2 / answer.frame_score)
-    return np.array(found)
+            found.append((confidence, confidence**2 / answer.frame_score))
+    return np.array(found).reshape(-1, 2)
+
+
+def log_odds(peak: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the log-odds of probabilities, which are kept from certainty."""
+    within = np.clip(peak, 0.02, 0.98)
+    return np.log(within / (1 - within))
 
 
 @click.command()
 @click.argument("models", type=options.EXISTING_FILE, nargs=-1, required=True)
 @options.data
 def command(models: tuple[Path, ...], data: Path) -> None:
-    """Print scale and shift of a peak's log-odds, fitted to all of MODELS together."""
+    """Print scale and shift of a peak's log-odds, fitted to all of MODELS together, and what is suspect with and without them."""
     rows = read(data)
-    all_peaks, all_failed = [], []
+    found: dict[tuple[str, bool], NDArray[np.float64]] = {}
     for model in models:
         detector = OnnxDetector(model)
         for failed in (False, True):
             rng = np.random.default_rng(1)
-            peak = peaks(detector, chosen(rows, failed, rng), rng)
-            all_peaks.append(peak)
-            all_failed.append(np.full(len(peak), failed))
-            kind = "failed" if failed else "good"
-            quantiles = " ".join(f"{value:.2f}" for value in np.percentile(peak, [5, 25, 50, 75, 95]))
-            click.echo(f"{model.name}: {len(peak)} {kind} pictures, peaks at 5, 25, 50, 75, 95 %: {quantiles}")
-    peak, failed_ones = np.clip(np.concatenate(all_peaks), 0.02, 0.98), np.concatenate(all_failed)
-    weight = np.where(failed_ones, FAILED / failed_ones.mean(), (1 - FAILED) / (1 - failed_ones.mean()))
-    scale, shift, *_ = fit(np.log(peak / (1 - peak)), failed_ones, weight)
-    click.echo(f"scale {scale:.2f}, shift {shift:.2f}")
+            found[model.name, failed] = left(detector, chosen(rows, failed, rng), rng)
+    evidence = log_odds(np.concatenate([one[:, 1] for one in found.values()]))
+    is_failed = np.concatenate([np.full(len(one), failed) for (_, failed), one in found.items()])
+    weight = np.where(is_failed, FAILED / is_failed.mean(), (1 - FAILED) / (1 - is_failed.mean()))
+    scale, shift, *_ = fit(evidence, is_failed, weight)
+    click.echo(
+        f"scale {scale:.2f}, shift {shift:.2f}; share of pictures above {SUSPECT} by the largest confidence, and by its peak:"
+    )
+    for (name, failed), one in found.items():
+        by_peak = np.minimum(one[:, 0], 1 / (1 + np.exp(-(scale * log_odds(one[:, 1]) + shift))))
+        shares = f"{(one[:, 0] > SUSPECT).mean():.2f} {(by_peak > SUSPECT).mean():.2f}"
+        click.echo(f"  {name}: {shares} of {len(one)} {'failed' if failed else 'good'} pictures")
 
 
 if __name__ == "__main__":

@@ -343,6 +343,9 @@ OTHER_SHARES = sum(dataclasses.astuple(Mix()))
     help=f"Share of pseudo-labelled pictures, of failed and of good ones each, against {OTHER_SHARES:.2f}, the sum of all other shares.",
 )
 @click.option(
+    "--pseudo-good-share", type=float, help="Another share for the good ones of these; they are what a webcam sees all day."
+)
+@click.option(
     "--detector", type=click.Choice(list(SIZES)), default="nano", show_default=True, help="Which of the sizes to train."
 )
 @click.option("--backbone", type=click.Choice(sorted(BACKBONES)), help="Another backbone than the size's own.")
@@ -381,6 +384,7 @@ def command(
     init: Path | None,
     pseudo: Path | None,
     pseudo_share: float,
+    pseudo_good_share: float | None,
     detector: str,
     backbone: str | None,
     size: int | None,
@@ -389,11 +393,12 @@ def command(
 ) -> None:
     """Train the detector on labelled pictures; the same command resumes a run that was stopped."""
     chosen = SIZES[detector]
+    good_share = pseudo_share if pseudo_good_share is None else pseudo_good_share
     config = Config(
         backbone=backbone or chosen.backbone,
         width=chosen.width,
         served=chosen.pixels,
-        recipe=Recipe(size or chosen.pixels, seed, Mix(pseudo=pseudo_share, pseudo_good=pseudo_share)),
+        recipe=Recipe(size or chosen.pixels, seed, Mix(pseudo=pseudo_share, pseudo_good=good_share)),
         **knobs,
     )
     best = train(data, run, config, init, pseudo)

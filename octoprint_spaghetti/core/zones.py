@@ -23,7 +23,7 @@ _MARGIN = 0.02
 _SAMPLES = 12
 #: Log-odds of a frame by those of its strongest peak, while something that does not count is in the picture too: fitted to both
 #: shipped detectors together with ``python -m inference_server.detector.beside``, as the model card tells.
-_PEAK_SCALE, _PEAK_SHIFT = 4.6, 3.5
+_PEAK_SCALE, _PEAK_SHIFT = 3.6, 2.7
 #: How near to impossible and to certain a peak can be.
 _LEAST_PEAK = 1e-6
 

@@ -15,6 +15,7 @@ from demo.gcode import print_lasting
 from demo.octoprint_server import OctoPrintError, OctoPrintServer
 from demo.webcam import Mode, Webcam
 from inference_server.triton import TritonServer
+from octoprint_spaghetti.watch import IDLE_POLL_S
 from tests.e2e.conftest import a_print, eventually
 from tests.e2e.ports import free_port
 
@@ -225,6 +226,22 @@ def test_a_false_alarm_leaves_a_pause_of_somebody_else_alone(printing: OctoPrint
     assert printing.printer_state() == "Paused"
     printing.job("pause", "resume")
     eventually(lambda: printing.printer_state() == "Printing", 60.0, "the print going on")
+
+
+def test_a_file_sent_to_the_printers_card_is_no_print(any_octoprint: OctoPrintServer) -> None:
+    """OctoPrint says PRINTING meanwhile, in each version; the watch stays off, and there is nothing that it could pause."""
+    gcode = "G1 X10 Y10 E0.1\n" * 60_000
+    any_octoprint.api("POST", "/api/files/sdcard", files={"file": ("toprinter.gcode", gcode)})
+    eventually(lambda: any_octoprint.api("GET", "/api/printer").json()["state"]["flags"]["printing"], 30.0, "the upload")
+    try:
+        eventually(lambda: any_octoprint.plugin_status()["printer_state"] == "TRANSFERRING_FILE", 30.0, "what it is")
+        for _ in range(2 * int(IDLE_POLL_S)):
+            assert any_octoprint.plugin_status()["verdict"] == "off"
+            time.sleep(1.0)
+        assert any_octoprint.api("GET", "/api/printer").json()["state"]["flags"]["printing"], "a longer file is needed"
+    finally:
+        any_octoprint.job("cancel")
+        eventually(lambda: any_octoprint.printer_state() == "Operational", 60.0, "the end of the upload")
 
 
 def test_settings_that_cannot_be_are_not_stored(octoprint: OctoPrintServer) -> None:

@@ -16,18 +16,33 @@ from click.testing import CliRunner
 torch = pytest.importorskip("torch")
 pytest.importorskip("onnx")
 
-from inference_server.detector import ablate, blend, calibrate, compare, evaluate, export, probe, pseudo, quantise  # noqa: E402
+from inference_server.detector import (  # noqa: E402
+    ablate,
+    blend,
+    calibrate,
+    compare,
+    evaluate,
+    export,
+    probe,
+    pseudo,
+    quantise,
+    unfold,
+)
 from inference_server.detector import train as train_module  # noqa: E402
 from inference_server.detector.calibrate import fit  # noqa: E402
 from inference_server.detector.dataset import Mix, PseudoLabel, Recipe, Scenes, targets  # noqa: E402
 from inference_server.detector.export import load  # noqa: E402
 from inference_server.detector.labels import lesson, read, sampling_weights, tangles, trainable  # noqa: E402
-from inference_server.detector.model import Detector  # noqa: E402
+from inference_server.detector.model import Detector, Served  # noqa: E402
 from inference_server.detector.provenance import made_of, refuse_another_run  # noqa: E402
 from inference_server.detector.scene import annotated  # noqa: E402
 from inference_server.detector.strands import draw_tangle  # noqa: E402
 from inference_server.detector.textures import draw_texture  # noqa: E402
 from inference_server.detector.train import Config, done, learning_rate, refuse_shared_clusters, train  # noqa: E402
+from inference_server.model_files import default_model  # noqa: E402
+from inference_server.onnx_detector import OnnxDetector  # noqa: E402
+from inference_server.pixels import prepare  # noqa: E402
+from inference_server.scene import Scene  # noqa: E402
 
 #: A run of two steps, the same on every machine.
 SHORT = Config(recipe=Recipe(size=64), steps=2, batch=4, warm_up=1, check_every=2, loaders=0, bf16=False)
@@ -427,3 +442,30 @@ def test_each_option_is_explained(module):
     assert not [one.name for one in module.command.params if isinstance(one, click.Option) and not one.help]
     shares = [one.help for one in module.command.params if one.name == "pseudo_share"]
     assert all("against 1.02" in text for text in shares)
+
+
+def test_the_shipped_detector_can_be_trained_on(tmp_path, data):
+    """Its file alone is enough: the checkpoint made of it gives a rendered failed print the same score."""
+    model, out = default_model(), tmp_path / "again.pt"
+    given = [str(model), "--detector", "base", "--data", str(data), "--scenes", "4", "--out", str(out)]
+    ended = CliRunner().invoke(unfold.command, given)
+    assert ended.exit_code == 0, ended.output
+    detector, calibration, saved = load(out)
+    assert saved["init"] == model.name
+    shipped = OnnxDetector(model)
+    seen = prepare(Scene(1, frames=60, failure_at=20).jpeg(55), size=shipped.input_size)
+    with torch.no_grad():
+        served = Served(detector, calibration, shipped.input_size).eval()
+        score = served(torch.from_numpy(seen.image)[None], torch.tensor([[0.0, 0.0, 1.0, 1.0]]))[3].item()
+    assert score > 0.5 and score == pytest.approx(shipped.look(seen).frame_score, abs=2e-3)
+
+
+@pytest.mark.parametrize(
+    ("size", "given", "said"), [("base", "nano", "of another network"), ("nano", "nano", "keeps no names of its weights")]
+)
+def test_a_file_that_cannot_be_unfolded_is_refused(tmp_path, data, size, given, said):
+    """The sentence says why, and nothing is written."""
+    out = tmp_path / "again.pt"
+    command = [str(default_model(size=size)), "--detector", given, "--data", str(data), "--scenes", "4", "--out", str(out)]
+    ended = CliRunner().invoke(unfold.command, command)
+    assert ended.exit_code == 1 and said in ended.output and not out.exists()
