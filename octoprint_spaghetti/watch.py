@@ -208,9 +208,8 @@ class Watch:
                 self.begin(found=True)
             elif self._stands_still:
                 self.resumed(self._monotonic())
-            elif (
-                self._job.resume_wanted or self._job.coming
-            ):  # the pause that was to be undone, or that was on its way, never came
+            elif self._job.resume_wanted or self._job.coming:
+                # The pause that was to be undone, or that was on its way, never came.
                 self._job = replace(self._job, resume_wanted=False, coming=False)
         elif state == "PAUSED":
             if self._job is not None and not self._stands_still:
