@@ -231,7 +231,8 @@ def test_a_false_alarm_leaves_a_pause_of_somebody_else_alone(printing: OctoPrint
 def test_a_file_sent_to_the_printers_card_is_no_print(any_octoprint: OctoPrintServer) -> None:
     """OctoPrint says PRINTING meanwhile, in each version; the watch stays off, and there is nothing that it could pause."""
     gcode = "G1 X10 Y10 E0.1\n" * 60_000
-    any_octoprint.api("POST", "/api/files/sdcard", files={"file": ("toprinter.gcode", gcode)})
+    card = "sdcard" if any_octoprint.version().startswith("1.") else "printer"
+    any_octoprint.api("POST", f"/api/files/{card}", files={"file": ("toprinter.gcode", gcode)})
     eventually(lambda: any_octoprint.api("GET", "/api/printer").json()["state"]["flags"]["printing"], 30.0, "the upload")
     try:
         eventually(lambda: any_octoprint.plugin_status()["printer_state"] == "TRANSFERRING_FILE", 30.0, "what it is")
