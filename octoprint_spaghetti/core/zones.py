@@ -86,9 +86,11 @@ def without(answer: Answer, ignored: Callable[[Box], bool]) -> Answer:
     left = tuple(seen for seen in answer.detections if not ignored(seen.box))
     if len(left) == len(answer.detections):
         return answer
+    if answer.score <= 0.0:
+        return replace(answer, detections=left)
     strongest = max((seen.confidence for seen in left), default=0.0)
-    score = min(answer.score, strongest, _of_peak_alone(strongest**2 / answer.score)) if answer.score > 0.0 else 0.0
-    share = math.sqrt(score / answer.score) if answer.score > 0.0 else 0.0
+    score = min(answer.score, strongest, _of_peak_alone(strongest**2 / answer.score))
+    share = math.sqrt(score / answer.score)
     return replace(answer, detections=tuple(replace(seen, confidence=seen.confidence * share) for seen in left), score=score)
 
 

@@ -258,6 +258,19 @@ def test_the_power_goes_off_after_a_pause_only_with_the_hotends_off(hotends_off:
     assert bench.power.switched == switched
 
 
+def test_a_pause_that_came_although_it_was_withdrawn_keeps_the_power() -> None:
+    """It is ours, and told; but the owner has answered, and its script, which cools the hotend, was taken back."""
+    bench = workshop(**EVERYTHING)
+    bench.fail()
+    bench.printer.printer_state = "PAUSING"
+    bench.watch.mute(True)
+    bench.printer.printer_state = "PAUSED"
+    bench.printer.heaters = (COOL,)
+    bench.watch.paused()
+    bench.run(600.0)
+    assert (bench.power.switched, bench.kinds()[-1]) == (0, NoticeKind.PAUSED)
+
+
 def test_a_print_that_goes_on_keeps_its_power() -> None:
     """The owner resumes while the nozzle cools."""
     bench = workshop(power_off=True, pause_hotends_off=True)

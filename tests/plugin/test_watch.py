@@ -273,7 +273,6 @@ def test_a_printer_that_is_pausing_is_believed(bench: Bench) -> None:
 @pytest.mark.parametrize("dropped_by", ["mute", "notify only", "patience"])
 def test_a_pause_that_comes_although_it_is_waited_for_no_more_is_still_ours(bench: Bench, dropped_by: str) -> None:
     """Whoever then says that it was a false alarm gets the print to go on; and the owner hears that it stands still."""
-    bench.watch.configure(Settings(power_off=True))
     bench.be_pausing()
     if dropped_by == "mute":
         bench.watch.mute(True)
