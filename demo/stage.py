@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Callable
 
 from demo.octoprint_server import OctoPrintServer
 from demo.webcam import Webcam
+from inference_server.ending import SIGNALS, undisturbed
 from inference_server.model_files import default_model
 from inference_server.repository import assemble
 from inference_server.triton import TritonMissing, TritonServer, find_triton
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
 
 #: Rate of pictures while a failure is suspected, s; the plugin's default, never slower than a calm print's.
 _SUSPECT_INTERVAL_S = 2.0
-_SIGNALS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT") if hasattr(signal, name)]
 
 
 @dataclass(frozen=True)
@@ -96,18 +96,7 @@ def stoppable() -> Iterator[None]:
     def stop(number: int, frame: object) -> None:
         raise Stopped(number)
 
-    before = {number: signal.signal(number, stop) for number in _SIGNALS}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-
-
-@contextmanager
-def undisturbed() -> Iterator[None]:
-    """Ignore the same signals: a second Ctrl-C must not leave half of the parts running."""
-    before = {number: signal.signal(number, signal.SIG_IGN) for number in _SIGNALS}
+    before = {number: signal.signal(number, stop) for number in SIGNALS}
     try:
         yield
     finally:

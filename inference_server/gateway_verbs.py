@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import signal
 import time
 from collections.abc import Callable
 from datetime import datetime, timezone
@@ -15,6 +14,7 @@ import click
 
 from inference_server import certificate as certificates
 from inference_server.certificate import CertificateError
+from inference_server.ending import ended_by_signal
 from inference_server.gateway import BURST, CALLS_PER_S, Gateway, GatewayError
 from inference_server.listening import KeyUnusable, read_key
 from inference_server.nginx import GatewayServer, find_nginx, prepare, reload
@@ -83,11 +83,10 @@ def command() -> None:
 @gateway_options
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document when ready.")
 def run(as_json: bool, **options: Any) -> None:
-    """Run the gateway until Ctrl-C or SIGTERM."""
+    """Run the gateway until Ctrl-C, SIGTERM, or until its terminal is closed."""
     gateway = _gateway(**options)
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # both end in KeyboardInterrupt
     try:
-        with GatewayServer(gateway) as server:
+        with ended_by_signal(), GatewayServer(gateway) as server:
             told = _announce(gateway, server.target, as_json)
             while server.is_running():
                 time.sleep(LOOK_EVERY_S)

@@ -128,8 +128,12 @@ class GatewayServer:
 
     def start(self) -> None:
         """Start nginx and block until it listens; raises :class:`GatewayError` when it does not."""
-        if running(self.gateway.home) is not None:
-            raise GatewayError(f"A gateway of {self.gateway.home} runs already; stop it, or name another folder with --home.")
+        other = running(self.gateway.home)
+        if other is not None:
+            raise GatewayError(
+                f"A gateway of {self.gateway.home} runs already, its nginx as process {other}; stop it (kill {other}), or name "
+                "another folder with --home."
+            )
         prepare(self.gateway, self._binary)
         self._seen = self._changed_at()
         command: list[str | Path] = [self._binary, "-e", "stderr", "-p", self.gateway.home, "-c", self.gateway.conf]

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import json
-import signal
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Literal
@@ -15,6 +13,7 @@ import click
 
 from inference_server.build_engine import proven_engine
 from inference_server.contract import DETECTOR, ENSEMBLE
+from inference_server.ending import ended_by_signal, undisturbed
 from inference_server.engine import EngineFailed
 from inference_server.gpu import visible_gpus
 from inference_server.listening import HostNotHere, KeyUnusable, check_host, is_loopback, read_key
@@ -137,30 +136,6 @@ def device_of(server: TritonServer, gpus: Sequence[str]) -> tuple[bool, str]:
     return False, f"CPU ({usable_cores()} cores)"
 
 
-@contextmanager
-def ended_by_signal() -> Iterator[None]:
-    """Let SIGTERM end the block as Ctrl-C does, by KeyboardInterrupt, at whatever it is: a build of minutes or serving.
-
-    As process 1 of a container we would otherwise not hear of SIGTERM at all.
-    """
-    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
-
-
-@contextmanager
-def _undisturbed() -> Iterator[None]:
-    """Let no impatient second signal leave Triton behind."""
-    before = {number: signal.signal(number, signal.SIG_IGN) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-
-
 def serve_until_stopped(
     server: TritonServer, choice: Choice, detector: Chosen, gpus: Sequence[str], needs_gpu: bool, as_json: bool
 ) -> None:
@@ -179,7 +154,7 @@ def serve_until_stopped(
             time.sleep(LOOK_EVERY_S)
         raise TritonFailed(f"Triton stopped by itself: {server.trouble()}")
     finally:
-        with _undisturbed():
+        with undisturbed():
             server.stop()
 
 
@@ -280,7 +255,8 @@ def command(
 ) -> None:
     """Serve the detector with Triton, in the best way this machine allows.
 
-    Runs until Ctrl-C. Exit status: 0 stopped, 1 failed, 2 wrong use, 3 no Triton here, 4 a GPU was asked for and is not used.
+    Runs until Ctrl-C, SIGTERM, or until its terminal is closed. Exit status: 0 stopped, 1 failed, 2 wrong use, 3 no Triton here,
+    4 a GPU was asked for and is not used.
     """
     folder = work or default_work()
     try:

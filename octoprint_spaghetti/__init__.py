@@ -25,6 +25,7 @@ def __plugin_load__() -> None:
         "octoprint.comm.protocol.gcode.sent": plugin.on_gcode_sent,
         "octoprint.comm.protocol.scripts": plugin.on_script,
         "octoprint.events.register_custom_events": plugin.custom_events,
+        "octoprint.server.sockjs.emit": plugin.may_be_pushed,
         "octoprint.access.permissions": plugin.permissions,
         "octoprint.plugin.health_check.get_additional_checks": plugin.health_checks,
         "octoprint.plugin.softwareupdate.check_config": plugin.update_information,

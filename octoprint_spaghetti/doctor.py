@@ -19,9 +19,12 @@ from octoprint_spaghetti.adapters.incident_state import read_state
 from octoprint_spaghetti.adapters.incidents import STATE_FILE
 from octoprint_spaghetti.adapters.trace_reader import recorded
 from octoprint_spaghetti.adapters.traces import newest_first
+from octoprint_spaghetti.considerate import considerate
 from octoprint_spaghetti.core.checkup import Facts, Finding, examine
+from octoprint_spaghetti.core.coverage import Coverage
 from octoprint_spaghetti.core.errors import EvidenceError
-from octoprint_spaghetti.core.recording import Lost, Seen
+from octoprint_spaghetti.core.policies import PrintEvent
+from octoprint_spaghetti.core.recording import Lost, Row, Seen
 from octoprint_spaghetti.core.redaction import redacted
 from octoprint_spaghetti.core.settings import SECRETS, Settings, plain
 
@@ -35,7 +38,7 @@ _PACKAGES = ("octoprint", "grpcio", "protobuf", "numpy", "onnxruntime", "opencv-
 class Patient:
     """What the doctor may look at: settings, the data folder of the plugin, log files, and what the running plugin knows.
 
-    ``undone`` says what of the chosen action this installation cannot do.
+    ``undone`` says what of the chosen action this installation cannot do; ``reads_record`` whether that of the newest print is.
     """
 
     settings: Settings
@@ -47,6 +50,7 @@ class Patient:
     more_secrets: tuple[str, ...] = field(default=(), repr=False)
     remarks: tuple[str, ...] = ()
     undone: tuple[str, ...] = ()
+    reads_record: bool = True
 
     def secrets(self) -> tuple[str, ...]:
         """Return every string that must not be in the bundle, also those that a setting names a file for."""
@@ -66,7 +70,7 @@ def findings(patient: Patient) -> tuple[Finding, ...]:
             test=patient.test,
             status=patient.status,
             incident=_newest_incident(patient.data_folder),
-            last_print=_last_print(patient.data_folder),
+            last_print=_last_print(patient.data_folder) if patient.reads_record else None,
             free_bytes=_free_bytes(patient.data_folder),
             writable=os.access(patient.data_folder, os.W_OK) if patient.data_folder.exists() else True,
             versions=versions(),
@@ -157,7 +161,7 @@ def _newest_incident(data_folder: Path) -> dict[str, Any] | None:
 
 
 def _last_print(data_folder: Path) -> dict[str, Any] | None:
-    """Return how the newest recorded print was seen: its frames, gaps, highest score, and why the last gap was."""
+    """Return how the newest recorded print was seen: its frames, gaps, highest score, and what :class:`Coverage` says of it."""
     for file in _traces(data_folder):
         try:
             return _summed_up(recorded(file).rows)
@@ -166,16 +170,31 @@ def _last_print(data_folder: Path) -> dict[str, Any] | None:
     return None
 
 
-def _summed_up(rows: Iterable[object]) -> dict[str, Any]:
+def _summed_up(rows: Iterable[Row]) -> dict[str, Any]:
     """Return the sums over a record, row by row: that of a print of days does not fit into the memory of a Pi."""
     seen = lost = 0
-    highest, why = 0.0, ""
-    for row in rows:
+    highest, why, before = 0.0, "", 0.0
+    stands = False
+    coverage = Coverage()
+    for row in considerate(rows):
+        if not stands and row.at > before:
+            coverage = coverage.add(row.at - before, why)
+        before = max(before, row.at)
         if isinstance(row, Seen):
-            seen, highest = seen + 1, max(highest, row.sighting.answer.score)
+            seen, highest, why = seen + 1, max(highest, row.sighting.answer.score), ""
         elif isinstance(row, Lost):
             lost, why = lost + 1, row.why
-    return {"frames": seen, "lost": lost, "highest_score": highest, "why": why}
+        elif row.event in (PrintEvent.PAUSED, PrintEvent.RESUMED):
+            stands = row.event is PrintEvent.PAUSED
+    return {
+        "frames": seen,
+        "lost": lost,
+        "highest_score": highest,
+        "share": coverage.share,
+        "unseen_s": sum(seconds for _, seconds in coverage.lost_s),
+        "ends_blind": bool(why),
+        "coverage": coverage.sentence(),
+    }
 
 
 def _free_bytes(folder: Path) -> int | None:

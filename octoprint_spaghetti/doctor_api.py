@@ -6,6 +6,7 @@ OctoPrint takes files for its system information bundle from its own plugins alo
 from __future__ import annotations
 
 import io
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from octoprint_spaghetti.chain import try_chain
 from octoprint_spaghetti.core.redaction import redacted
 from octoprint_spaghetti.core.sentence import joined, mapped, with_parts
 from octoprint_spaghetti.core.settings import Settings
+from octoprint_spaghetti.core.words import Verdict
 from octoprint_spaghetti.doctor import Patient, findings, write_bundle
 from octoprint_spaghetti.parts import build_parts
 from octoprint_spaghetti.upkeep import Upkeep
@@ -47,13 +49,14 @@ class DoctorApi(octoprint.plugin.BlueprintPlugin):
         return response
 
     def health_checks(self) -> list[type]:
-        """Return our check for OctoPrint's health report; it tries nothing."""
+        """Return our check for OctoPrint's health report; it tries nothing, and judges no print that still runs."""
         from octoprint.plugins.health_check.checks import CheckResult, HealthCheck, Result
 
         def bad() -> list[str]:
             if self.watcher is None:  # OctoPrint asks while it starts, before there are settings
                 return []
-            patient = self._patient(self.current_settings(), None)
+            at_rest = self.watcher.status.verdict is Verdict.OFF
+            patient = replace(self._patient(self.current_settings(), None), reads_record=at_rest)
             answers = [joined((found.question, found.answer)) for found in findings(patient) if found.well is False]
             return [mapped(answer, lambda text: redacted(text, patient.secrets())) for answer in answers]
 

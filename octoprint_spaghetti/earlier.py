@@ -1,7 +1,7 @@
 """The curve of a print from before OctoPrint was restarted, out of the traces that it left.
 
-A trace holds what was seen and not what was thought of it, so it is judged again: half a second for a day of pictures on a PC,
-several on a Raspberry Pi. That is done when somebody looks at the curve, on the thread of their request, and once.
+A trace holds what was seen and not what was thought of it, so it is judged again: two seconds for a day of pictures on a PC,
+more on a Raspberry Pi. That is done when somebody looks at the curve, on the thread of their request, and once.
 """
 
 from __future__ import annotations

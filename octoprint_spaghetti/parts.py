@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from octoprint_spaghetti import __version__
 from octoprint_spaghetti.adapters.installation import version_on_disk
-from octoprint_spaghetti.core.errors import CameraMissing, DetectorMissing
+from octoprint_spaghetti.core.errors import CameraMissing, DetectorMissing, anew
 from octoprint_spaghetti.core.further_cameras import FurtherCamera
 from octoprint_spaghetti.core.sentence import say
 from octoprint_spaghetti.core.settings import Settings
@@ -47,11 +47,12 @@ def build_parts(settings: Settings) -> Parts:
     """Return the camera and the detector that ``settings`` ask for.
 
     Raises :class:`DetectorMissing` with a sentence when a library, a model file or a certificate is not there, and
-    :class:`CameraMissing` when the camera has no address or lacks a program.
+    :class:`CameraMissing` when the only camera has no address or lacks a program; of several it says so at each of its pictures.
     """
     load_late_parts()
-    camera = build_camera(settings)
-    return Parts(camera, build_protection(settings), tuple(build_further(one, settings) for one in settings.also_watched))
+    further = tuple(build_further(one, settings) for one in settings.also_watched)
+    camera = build_camera(settings) if not further else _camera_or_absent(settings)
+    return Parts(camera, build_protection(settings), further)
 
 
 def build_camera(settings: Settings) -> Camera:
@@ -78,9 +79,13 @@ def build_further(further: FurtherCamera, settings: Settings) -> Camera:
     """Return a further camera; one that cannot be had says so at each picture, for the others see nevertheless."""
     if not further.is_address:
         return build_camera(replace(settings, camera_source="octoprint", camera=further.camera))
-    source = "rtsp" if further.camera.startswith("rtsp:") else "mjpeg"  # which takes an address of one picture as well
+    source = "rtsp" if further.camera.lower().startswith("rtsp:") else "mjpeg"  # which takes an address of one picture as well
+    return _camera_or_absent(replace(settings, camera_source=source, camera_url=further.camera))
+
+
+def _camera_or_absent(settings: Settings) -> Camera:
     try:
-        return build_camera(replace(settings, camera_source=source, camera_url=further.camera))
+        return build_camera(settings)
     except CameraMissing as error:
         return AbsentCamera(error)
 
@@ -94,7 +99,7 @@ class AbsentCamera:
 
     def capture(self) -> Frame:
         """Raise the problem."""
-        raise self._problem
+        raise anew(self._problem)
 
     def close(self) -> None:
         """Hold nothing."""

@@ -222,6 +222,15 @@ class SpaghettiPlugin(
         """Name the events on OctoPrint's bus; they arrive as ``plugin_spaghetti_<name>``."""
         return [str(kind) for kind in NoticeKind]
 
+    def may_be_pushed(self, socket: object, user: Any, message: str, payload: Any, *args: object, **kwargs: object) -> bool:
+        """Keep our events from the pages of users who may not see the watch; called for whatever OctoPrint pushes to a page.
+
+        It pushes each event to everybody who may see the printer's state, and ours say what is seen, and addresses.
+        """
+        if message != "event" or not str(payload["type"]).startswith("plugin_spaghetti_"):
+            return True
+        return user is not None and bool(user.has_permission(Permissions.PLUGIN_SPAGHETTI_VIEW))
+
     def permissions(self, *args: object, **kwargs: object) -> list[dict[str, Any]]:
         """Name what a user may be allowed to do."""
         return [

@@ -141,12 +141,16 @@ class Response:
 
     def note(self, incident_id: str, state: str) -> None:
         """Add to an incident what has become of it."""
-        self.written("incident", lambda: self._incidents.note(incident_id, state, self._wall()))
+        self.written("incident state", lambda: self._incidents.note(incident_id, state, self._wall()))
 
     @property
     def remarks(self) -> tuple[str, ...]:
         """Return in sentences what cannot be written down at present."""
         return self._writing.remarks
+
+    def forget_remarks(self) -> None:
+        """Say no longer what could not be written of an earlier print; what still cannot be will say so again."""
+        self._writing.forget()
 
     def written(self, what: str, write: Callable[[], None]) -> None:
         """Write evidence called ``what``; a disk that is full or read-only is said and never in the way of the watch."""

@@ -18,6 +18,7 @@ from octoprint_spaghetti.core.errors import DetectorMissing, SpaghettiError
 from octoprint_spaghetti.core.settings import Settings, check
 from octoprint_spaghetti.parts import build_detector
 from octoprint_spaghetti.ports import Detector
+from octoprint_spaghetti.unhurried import Unhurried
 
 
 class Unusable(click.ClickException):
@@ -83,16 +84,15 @@ def detector_for(server: Server | None, model: str | None = None) -> Detector:
     """Return the detector of ``server``, or the one of this computer; raises :class:`SpaghettiError`."""
     if server is None:
         return build_detector(Settings(detector="local", local_model=model or ""))
-    return build_detector(
-        Settings(
-            detector="server",
-            servers=check("servers", server.addresses),
-            transport="unary",
-            tls=server.tls,
-            certificate=server.certificate,
-            token=server.token,
-        )
+    asked = Settings(
+        detector="server",
+        servers=check("servers", server.addresses),
+        transport="unary",
+        tls=server.tls,
+        certificate=server.certificate,
+        token=server.token,
     )
+    return Unhurried(build_detector(asked))
 
 
 def remembering_detector_for(server: Server | None, *, fresh: bool = False) -> RememberingDetector:

@@ -160,6 +160,7 @@ class Watch:
         """
         if not self._settings.enabled:
             return
+        self._response.forget_remarks()
         moment = self._moment(found)
         now = moment.now
         for view in self._views:  # of a print whose end was not heard of

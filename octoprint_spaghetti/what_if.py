@@ -9,6 +9,7 @@ from typing import Any
 
 from octoprint_spaghetti.adapters.trace_reader import Trace, open_trace, recorded
 from octoprint_spaghetti.adapters.traces import SUFFIX, newest_first
+from octoprint_spaghetti.considerate import considerate
 from octoprint_spaghetti.core.errors import EvidenceError
 from octoprint_spaghetti.core.history import MOST_LAYERS, MOST_POINTS, MOST_STRETCHES, Stretch
 from octoprint_spaghetti.core.patience import Patience
@@ -79,9 +80,9 @@ class JudgedAgain:
 
 
 def judged_again(recording: Recording, patience: Patience) -> JudgedAgain:
-    """Let the rule judge all of a recording, and hear what happened in it."""
+    """Let the rule judge all of a recording, and hear what happened in it; a print that runs meanwhile is not held up."""
     listener = _Listener()
-    heard = replace(recording, rows=listener.listen(recording.rows), goes_on=True)
+    heard = replace(recording, rows=listener.listen(considerate(recording.rows)), goes_on=True)
     (outcome,) = replay([SpaghettiPolicy(patience, recording.start)], heard)
     stretches = sorted((*listener.stretches, *_bursts(outcome.timeline, listener.first_at)), key=lambda one: one.since)
     return JudgedAgain(

@@ -26,6 +26,10 @@ class Writing:
         """Return in sentences what cannot be written at present."""
         return tuple(sentence for sentence, _ in self._failed.values())
 
+    def forget(self) -> None:
+        """Know of no trouble any more: an incident that could not be saved is not tried again, and would be remarked for ever."""
+        self._failed.clear()
+
     def write(self, what: str, write: Callable[[], None]) -> None:
         """Write something that is called ``what`` in the log, such as ``trace``."""
         try:

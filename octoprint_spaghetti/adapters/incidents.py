@@ -64,8 +64,9 @@ class IncidentFolder:
         return str(final)
 
     def note(self, incident_id: str, state: str, at: float) -> None:
-        """Add a state with its Unix time to an incident that exists. Raises :class:`EvidenceError`."""
-        self._change(incident_id, lambda content: content["states"].append({"state": state, "at": at}))
+        """Add a state with its Unix time to an incident, unless it was deleted meanwhile or never saved. Raises :class:`EvidenceError`."""
+        if incident_id in self.ids():
+            self._change(incident_id, lambda content: content["states"].append({"state": state, "at": at}))
 
     def label(self, incident_id: str, label: str) -> None:
         """Keep what a person says of an incident: one of ``LABELS``, empty for nothing. Raises :class:`EvidenceError`."""
@@ -147,8 +148,9 @@ class IncidentFolder:
         try:
             return read_state(self._folder / incident_id / STATE_FILE)
         except (OSError, ValueError) as error:
+            why = error.strerror if isinstance(error, OSError) else str(error)
             raise EvidenceError(
-                say("The incident %(incident)s cannot be read (%(error)s).", incident=incident_id, error=str(error))
+                say("The incident %(incident)s cannot be read (%(error)s).", incident=incident_id, error=why)
             ) from error
 
     def picture(self, incident_id: str, file: str) -> bytes:
@@ -170,8 +172,9 @@ class IncidentFolder:
                 edit(content)
                 replace_json(file, content)
         except (OSError, ValueError) as error:
+            why = error.strerror if isinstance(error, OSError) else str(error)  # an OSError names the path too
             raise EvidenceError(
-                say("The incident %(incident)s could not be updated (%(error)s).", incident=incident_id, error=str(error))
+                say("The incident %(incident)s could not be updated (%(error)s).", incident=incident_id, error=why)
             ) from error
 
     def _prune(self, newest: str) -> None:

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 
 from octoprint_spaghetti.core import protection
-from octoprint_spaghetti.core.errors import DetectorError, PictureRefused
+from octoprint_spaghetti.core.errors import DetectorError, PictureRefused, anew
 from octoprint_spaghetti.core.geometry import Box
 from octoprint_spaghetti.core.sentence import joined, say
 from octoprint_spaghetti.core.words import Answer, Frame, ProtectionLevel
@@ -130,11 +130,11 @@ class AbsentDetector:
 
     def look(self, frame: Frame, roi: Box | None = None) -> Answer:
         """Raise the problem."""
-        raise self._problem
+        raise anew(self._problem)
 
     def check(self) -> None:
         """Raise the problem."""
-        raise self._problem
+        raise anew(self._problem)
 
     def close(self) -> None:
         """Hold nothing."""

@@ -23,6 +23,7 @@ import os
 import time
 from contextlib import suppress
 from dataclasses import dataclass
+from itertools import groupby
 from operator import sub
 from pathlib import Path
 from typing import Any, TextIO
@@ -59,7 +60,7 @@ class _Print:
 
 
 class TraceFolder:
-    """Writes the trace of one print at a time below ``folder``, and keeps the newest ``kept``.
+    """Writes the trace of one print at a time below ``folder``, and keeps those of the newest ``kept`` prints.
 
     ``camera`` is named in it where it is not the first one.
     """
@@ -116,7 +117,7 @@ class TraceFolder:
         if self._file is not None and self._file.exists():
             return _without_torn_line(self._file)
         self._folder.mkdir(parents=True, exist_ok=True)
-        stream = _new_file(self._folder, time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(begun.wall)))
+        stream = _new_file(self._folder, _named_after(begun))
         try:
             stream.write(_line(head(begun.name, begun.wall, self._camera)))
         except OSError:
@@ -125,7 +126,7 @@ class TraceFolder:
             Path(stream.name).unlink()
             raise
         self._file = Path(stream.name)
-        self._prune()
+        self._prune(begun)
         return stream
 
     def _give_up(self, error: OSError, begun: _Print) -> None:
@@ -142,9 +143,14 @@ class TraceFolder:
             )
         ) from error
 
-    def _prune(self) -> None:
-        for old in newest_first(self._folder)[self.kept :]:
-            old.unlink()
+    def _prune(self, begun: _Print) -> None:
+        """Delete the oldest prints beyond ``kept``, all cameras of each; never this one, however a clock that was set back has named it."""
+        this = _named_after(begun)
+        prints = groupby(newest_first(self._folder), key=lambda file: _begun(file)[0])
+        others = [tuple(files) for second, files in prints if second != this]
+        for old in others[self.kept - 1 :]:
+            for file in old:
+                file.unlink()
 
 
 class RowWriter:
@@ -250,6 +256,10 @@ def newest_first(folder: Path) -> list[Path]:
 def _begun(file: Path) -> tuple[str, int]:
     second, _, number = file.name.removesuffix(SUFFIX).partition("-")
     return second, int(number) if number.isdecimal() else 1
+
+
+def _named_after(begun: _Print) -> str:
+    return time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(begun.wall))
 
 
 def head(print_name: str, wall: float, camera: str = "") -> dict[str, Any]:

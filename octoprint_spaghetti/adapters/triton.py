@@ -40,6 +40,8 @@ from octoprint_spaghetti.core.settings import Settings
 from octoprint_spaghetti.core.words import Answer, Frame, ProtectionLevel
 
 _SERVICE = "/inference.GRPCInferenceService/"
+#: Without it gRPC says of each connection that it cannot make a handshaker, and nothing of the file.
+_PEM = b"CERTIFICATE-----"
 
 #: `ping_timeout_ms` is the watchdog that works (`keepalive_timeout_ms` has no effect in current grpcio); pings every
 #: 20 s on a busy channel only, because Triton's default cuts clients off that ping an idle one.
@@ -57,7 +59,8 @@ _CHANNEL_OPTIONS = (
     ("grpc.service_config", '{"loadBalancingConfig": [{"round_robin": {}}]}'),
 )
 
-#: What each attempt that is left may keep of a frame's deadline: a healthy server answers in a tenth of that.
+#: What is kept of a frame's deadline for each attempt that is left, at most: a healthy server answers in a tenth of that. All of them
+#: together are kept half of the deadline at most, for the first attempt is the one that a slow way needs, and a second upload is slower.
 _RESERVED_S = 1.0
 #: Before the last attempt: in this time a proxy sees that a replica is being stopped, and a listening socket is back.
 _PAUSE_S = 0.5
@@ -107,12 +110,13 @@ class TritonDetector:
         order = self._preference.order()
         # The first once more, last: it may have been restarting. One alone twice more: it may be several behind one name.
         attempts = (*order, order[0]) if len(order) > 1 else 3 * order
+        reserved = min(_RESERVED_S, 0.5 * self._deadline / len(attempts))
         for attempt, position in enumerate(attempts):
             if isinstance(failures.get(position), _FINAL):
                 continue
-            if attempt == len(attempts) - 1 and end - time.monotonic() > _RESERVED_S + _PAUSE_S:
+            if attempt == len(attempts) - 1 and end - time.monotonic() > reserved + _PAUSE_S:
                 time.sleep(_PAUSE_S)
-            share = _share(end - time.monotonic(), len(attempts) - attempt)
+            share = end - time.monotonic() - reserved * (len(attempts) - attempt - 1)
             if share <= 0.0:
                 break
             try:
@@ -318,11 +322,6 @@ def _says_ready(probe: Any) -> bool:
     return not probe.cancelled() and probe.exception() is None and bool(probe.result().ready)
 
 
-def _share(seconds: float, attempts: int) -> float:
-    """Return how much of the ``seconds`` that are left the next of so many attempts may take."""
-    return seconds - min(_RESERVED_S, seconds / attempts) * (attempts - 1)
-
-
 def _channel(address: str, settings: Settings) -> grpc.Channel:
     if not settings.tls:
         return grpc.insecure_channel(address, options=_CHANNEL_OPTIONS)
@@ -338,4 +337,11 @@ def _channel(address: str, settings: Settings) -> grpc.Channel:
                     reason=error.strerror,
                 )
             ) from error
+        if _PEM not in authority:
+            raise DetectorMissing(
+                say(
+                    "%(certificate)s holds no certificate (PEM); enter the one of the server, a file such as server.crt.",
+                    certificate=settings.certificate,
+                )
+            )
     return grpc.secure_channel(address, grpc.ssl_channel_credentials(authority), options=_CHANNEL_OPTIONS)

@@ -13,6 +13,9 @@ from octoprint_spaghetti.core.settings import Settings
 _LITTLE_ROOM = 200_000_000
 #: An answer that takes longer than this share of the interval leaves no time for the next, in a busy moment.
 _SLOW_SHARE = 0.5
+#: A print was seen well of which at least this share was, or all but so many seconds; a picture that the camera lost is nothing to warn
+#: of. How long a gap was that the print ended in is not recorded.
+_SEEN_SHARE, _UNSEEN_S = 0.98, 30.0
 
 
 @dataclass(frozen=True)
@@ -112,18 +115,17 @@ def _last_incident(facts: Facts) -> _Answer:
 
 
 def _last_print(facts: Facts) -> _Answer:
-    if facts.last_print is None:
+    last = facts.last_print
+    if last is None:
         return say("There is no record of one."), None
-    frames, lost = facts.last_print["frames"], facts.last_print["lost"]
-    highest = facts.last_print["highest_score"]
     said = say(
         "%(frames)d pictures, %(lost)d gaps without an answer, highest score %(highest).2f.",
-        frames=frames,
-        lost=lost,
-        highest=highest,
+        frames=last["frames"],
+        lost=last["lost"],
+        highest=last["highest_score"],
     )
-    why = facts.last_print.get("why")
-    return joined((said, say("The last gap: %(why)s", why=why) if why else "")), lost == 0
+    brief = last["share"] >= _SEEN_SHARE or last["unseen_s"] <= _UNSEEN_S
+    return joined((said, last["coverage"] if last["lost"] else "")), brief and not last["ends_blind"]
 
 
 def _room(facts: Facts) -> _Answer:

@@ -25,6 +25,10 @@ SpaghettiError                 its text is a sentence for the printer's owner: w
 
 from __future__ import annotations
 
+from typing import TypeVar
+
+_Error = TypeVar("_Error", "CameraError", "DetectorError")
+
 
 class SpaghettiError(Exception):
     """Base of all errors of this plugin; ``str(error)`` is a sentence that says what to do."""
@@ -32,6 +36,11 @@ class SpaghettiError(Exception):
     def __str__(self) -> str:
         """Return the sentence as it was given, so that it can still be translated."""
         return self.args[0] if len(self.args) == 1 and isinstance(self.args[0], str) else super().__str__()
+
+
+def anew(error: _Error) -> _Error:
+    """Return another error of the same kind and sentence: one that is raised again and again keeps all it was ever raised through."""
+    return type(error)(*error.args)
 
 
 class SettingRefused(SpaghettiError):

@@ -12,6 +12,8 @@ from octoprint_spaghetti.core.sentence import say
 _LENGTH = re.compile(rb"(?im)^content-length:[ \t]*(\d{1,9})[ \t]*\r?$")
 #: Where a part ends that does not say its length: behind the JPEG's own end, before the next boundary.
 _NEXT = re.compile(rb"\xff\xd9[\r\n\x00]*--")
+#: Some cameras send the boundary behind each part, and none before the first: ESP32-CAM, in one of its two widespread programs.
+_HEAD_ALONE = re.compile(rb"(?i)[\r\n]*content-")
 #: More than any camera's header.
 _LONGEST_HEAD = 4096
 
@@ -20,8 +22,9 @@ class Parts:
     """Takes a stream in pieces of any size and gives back the pictures in it."""
 
     def __init__(self) -> None:
-        """Begin anywhere in front of a boundary."""
+        """Begin anywhere in front of a boundary, or at the head of a part."""
         self._waiting = bytearray()
+        self._begun = False  # the first part has been read
         self._searched = 0  # up to here there is no end of a part without a length
 
     def feed(self, piece: bytes) -> Iterator[bytes]:
@@ -36,7 +39,8 @@ class Parts:
             raise PictureUnusable(too_large(len(self._waiting)))
 
     def _next(self) -> bytes | None:
-        start = self._waiting.find(b"--")
+        headed = not self._begun and _HEAD_ALONE.match(self._waiting)
+        start = 0 if headed else self._waiting.find(b"--")
         head_end = self._waiting.find(b"\r\n\r\n", max(0, start), max(0, start) + _LONGEST_HEAD)
         if start < 0 or head_end < 0:
             if len(self._waiting) > _LONGEST_HEAD:
@@ -52,6 +56,7 @@ class Parts:
         picture = bytes(self._waiting[body:end])
         del self._waiting[:end]
         self._searched = 0
+        self._begun = True
         return picture
 
     def _end_of_part(self, body: int) -> int:

@@ -216,5 +216,10 @@ def _end_of_print(desk: Desk, message: Message, now: float, wording: Wording) ->
     """
     kept = tuple(one for one in desk.waiting if not is_of_sight(one.message.topic))
     cut_short = any(one.due_at > now for one in kept)
-    closed = replace(desk, waiting=tuple(replace(one, due_at=min(one.due_at, now)) for one in kept), told=())
+    closed = replace(desk, waiting=tuple(_last_word(one, now) for one in kept), told=())
     return _hold(closed, message, now) if desk.told or cut_short or wording.summaries else closed
+
+
+def _last_word(waiting: Waiting, now: float) -> Waiting:
+    """Return what waits as it is told after the end of its print: now, and without an end to come."""
+    return replace(waiting, due_at=min(waiting.due_at, now), opens=False)

@@ -11,6 +11,8 @@ from octoprint_spaghetti.core.jpeg import MOST_BYTES
 from octoprint_spaghetti.core.multipart import Parts
 
 PICTURES = [b"\xff\xd8" + bytes([number]) * 100 * number + b"--\r\n" + b"\xff\xd9" for number in (1, 2, 3)]
+#: Each is more than any head.
+LARGE = [picture.replace(b"--", b"--" * 3000) for picture in PICTURES]
 
 
 def with_length(picture: bytes) -> bytes:
@@ -21,7 +23,13 @@ def without_length(picture: bytes) -> bytes:
     return b"--frame\r\nContent-Type: image/jpeg\r\n\r\n" + picture + b"\r\n"
 
 
+def boundary_behind(picture: bytes) -> bytes:
+    return b"Content-Type: image/jpeg\r\nContent-Length: %d\r\n\r\n%s\r\n--frame\r\n" % (len(picture), picture)
+
+
+ESP32 = b"".join(map(boundary_behind, LARGE))
 STREAMS = {
+    "as an ESP32-CAM sends it": ESP32,
     "as mjpg-streamer sends it": b"".join(map(with_length, PICTURES)) + b"--frame",
     "without lengths": b"".join(map(without_length, PICTURES)) + b"--frame",
     "with a line before the first boundary": b"\r\n" + b"".join(map(with_length, PICTURES)),
@@ -29,13 +37,15 @@ STREAMS = {
 }
 
 
-@pytest.mark.parametrize("stream", STREAMS.values(), ids=list(STREAMS))
+@pytest.mark.parametrize(
+    ("stream", "pictures"), [(stream, LARGE if stream == ESP32 else PICTURES) for stream in STREAMS.values()], ids=list(STREAMS)
+)
 @given(size=st.integers(1, 400))
-def test_every_picture_comes_out_whole(stream: bytes, size: int) -> None:
+def test_every_picture_comes_out_whole(stream: bytes, pictures: list[bytes], size: int) -> None:
     """In pieces of any size, with and without a length in the header."""
     parts = Parts()
     pieces = [stream[at : at + size] for at in range(0, len(stream), size)]
-    assert [picture for piece in pieces for picture in parts.feed(piece)] == PICTURES
+    assert [picture for piece in pieces for picture in parts.feed(piece)] == pictures
 
 
 def test_a_picture_that_never_ends_is_refused() -> None:

@@ -21,6 +21,7 @@ from moto import mock_aws
 from inference_server import serve
 from inference_server.gateway_verbs import run as gateway_run
 from inference_server.triton import KILL_PATIENCE_S, TERM_PATIENCE_S
+from tests.deploy.test_aws_boot import STAND_IN
 
 FOLDER = Path(__file__).parents[2] / "deploy" / "aws"
 TEMPLATE = (FOLDER / "template.yaml").read_text()
@@ -192,7 +193,25 @@ def test_nothing_is_installed_before_its_checksum_is_right(aws: None) -> None:
     script = user_data()
     order = [script.index(step) for step in ("aws s3 cp", "sha256sum -c", "tar -xzf", "exec source/deploy/aws/boot")]
     assert order == sorted(order)
-    assert len(script) < 2000
+    assert len(script) < 2500
+
+
+@pytest.mark.filterwarnings("ignore:Tried to parse")
+def test_an_archive_that_is_not_the_one_asked_for_ends_the_deployment_at_once(aws: None, tmp_path: Path) -> None:
+    """A typing error in the bucket, an older archive: CloudFormation hears of it now and not after 45 minutes."""
+    deploy()
+    for folder in ("bin", "etc", "opt"):
+        (tmp_path / folder).mkdir()
+    for program in ("aws", "curl"):
+        (tmp_path / "bin" / program).write_text(STAND_IN.format(place=tmp_path))
+        (tmp_path / "bin" / program).chmod(0o755)
+    script = user_data().replace("/etc/", f"{tmp_path}/etc/").replace("/opt/", f"{tmp_path}/opt/")
+    environment = {"PATH": f"{tmp_path / 'bin'}:{os.environ['PATH']}"}
+    done = subprocess.run(["sh"], input=script, env=environment, capture_output=True, text=True, check=False, timeout=60)
+    assert done.returncode != 0
+    calls = (tmp_path / "calls").read_text().splitlines()
+    assert "aws s3 cp" in calls[0]
+    assert "--logical-resource-id Group --unique-id i-0123456789abcdef0 --status FAILURE" in calls[-1]
 
 
 @pytest.mark.filterwarnings("ignore:Tried to parse")

@@ -89,6 +89,29 @@ def test_nobody_is_offered_what_they_may_not_do(browser: Browser, printing: Octo
     assert page.errors == []
 
 
+def test_what_happens_is_pushed_to_nobody_who_may_not_see_it(browser: Browser, any_octoprint: OctoPrintServer) -> None:
+    """OctoPrint pushes all events to a page for guests; ours say what was seen of the print, and where the camera is."""
+    pages = {}
+    for name, permissions in (("guest", []), ("onlooker", ["PLUGIN_SPAGHETTI_VIEW"])):
+        user = {"name": f"{name}-of-events", "password": "looking-only", "active": True, "groups": ["readonly"]}
+        any_octoprint.api("POST", "/api/access/users", json={**user, "permissions": permissions})
+        pages[name] = OctoPrintPage.open(browser, any_octoprint.url, user["name"], user["password"])
+        pages[name].page.evaluate(LISTEN)
+    with a_print(any_octoprint):
+        pass
+    for name, event in (("onlooker", "plugin_spaghetti_print_ended"), ("guest", "PrintCancelled")):
+        pages[name].page.wait_for_function(f"() => window.heard.includes('{event}')", timeout=NEXT_STATUS_MS)
+    heard = {name: set(page.page.evaluate("() => window.heard")) for name, page in pages.items()}
+    assert {"plugin_spaghetti_print_started", "PrintStarted"} <= heard["onlooker"]
+    assert not [event for event in heard["guest"] if "spaghetti" in event]
+    for page in pages.values():
+        page.close()
+
+
+#: Keeps the names of all events that come to the page.
+LISTEN = "() => { window.heard = []; OctoPrint.socket.onMessage('event', message => window.heard.push(message.data.type)); }"
+
+
 @pytest.mark.parametrize("width", [1400, 1024, 390])
 def test_the_pop_over_fits_the_window(browser: Browser, printing: OctoPrintServer, width: int) -> None:
     """Nothing of it is cut off, at a desk, on a tablet, on a phone."""

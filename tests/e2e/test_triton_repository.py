@@ -392,9 +392,9 @@ def served(binary: TritonBinary, tmp_path: Path) -> Iterator[SimpleNamespace]:
         process.communicate()
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=lambda number: number.name)
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP], ids=lambda number: number.name)
 def test_serve_says_what_runs_and_a_signal_ends_all_of_it(served: SimpleNamespace, number: signal.Signals) -> None:
-    """One JSON document when ready; Ctrl-C and SIGTERM end with status 0 and leave no process."""
+    """One JSON document when ready; Ctrl-C, SIGTERM and a closed terminal end with status 0 and leave no process."""
     said = served.said
     assert (said["profile"], said["device"].split(" ")[0], said["model"]) == (
         "cpu",

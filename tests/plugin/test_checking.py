@@ -19,11 +19,12 @@ from click.testing import CliRunner, Result
 from inference_server import pixels
 from octoprint_spaghetti import checking, cli, shell
 from octoprint_spaghetti.checking import find_pictures, read_jpeg
-from octoprint_spaghetti.core.errors import PictureUnusable
+from octoprint_spaghetti.core.errors import PictureUnusable, ServerOverloaded
 from octoprint_spaghetti.core.geometry import Box
 from octoprint_spaghetti.core.settings import Settings
 from octoprint_spaghetti.core.words import Answer, Frame
-from octoprint_spaghetti.testing import FakeDetector, answer
+from octoprint_spaghetti.testing import FakeClock, FakeDetector, answer
+from octoprint_spaghetti.unhurried import Unhurried
 from tests.pictures import jpeg
 
 HEIC = b"\x00\x00\x00\x18ftypheic\x00\x00\x00\x00mif1heic" + bytes(100)
@@ -293,6 +294,34 @@ def test_a_gateway_is_asked_as_the_plugin_asks_it(
     (settings,) = asked
     assert (settings.detector, settings.servers, settings.tls) == ("server", ("192.0.2.7:8443",), True)
     assert (settings.certificate, settings.token) == (str(tmp_path / "ca.pem"), "prusa-1.secret")
+
+
+class LimitedDetector(FakeDetector):
+    """Answers five times a second, as a gateway lets it."""
+
+    def __init__(self, clock: FakeClock) -> None:
+        super().__init__()
+        self._clock = clock
+        self._from = clock()
+
+    def look(self, frame: Frame, roi: Box | None = None) -> Answer:
+        if self._clock() < self._from:
+            raise ServerOverloaded("rate limited by the gateway")
+        self._from = self._clock() + 0.2
+        return super().look(frame, roi)
+
+
+def test_a_gateway_is_asked_as_often_as_it_lets_us() -> None:
+    """A folder of pictures is looked at to its end, none of them refused; a server that never has time is given up."""
+    clock = FakeClock()
+    limited = LimitedDetector(clock)
+    shell_asks = Unhurried(limited, clock.forward)
+    for number in range(200):
+        shell_asks.look(Frame(b"%d" % number, 0.0, "test"))
+    assert [frame.jpeg for frame in limited.looked] == [b"%d" % number for number in range(200)]
+    assert clock() - FakeClock()() < 60.0
+    with pytest.raises(ServerOverloaded):
+        Unhurried(FakeDetector(trouble=ServerOverloaded("busy")), clock.forward).look(Frame(b"", 0.0, "test"))
 
 
 @pytest.mark.parametrize("command", ["check", "replay"])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import zipfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -76,6 +77,34 @@ def test_the_bundle_answers_the_questions_in_plain_words(patient: Patient) -> No
     assert answers["Was the last print seen from beginning to end?"].well is False
     assert "1 pictures, 1 gaps" in answers["Was the last print seen from beginning to end?"].answer
     assert bundled(patient)["README.txt"].count("?") >= 10
+
+
+@pytest.mark.parametrize(
+    ("lost", "well"),
+    [
+        pytest.param([], True, id="all of it"),
+        pytest.param([300], True, id="but for a picture that the camera lost"),
+        pytest.param(range(300, 330), False, id="but for two minutes of an hour"),
+        pytest.param([719], False, id="up to a gap that nobody saw the end of"),
+    ],
+)
+def test_a_print_was_seen_when_next_to_nothing_of_it_was_not(tmp_path: Path, lost: Sequence[int], well: bool) -> None:
+    """A warning for each lost picture would teach people to look away; while a print runs nobody reads the record of it."""
+    traces = TraceFolder(tmp_path / "traces", 10)
+    traces.begin("benchy.gcode", 0.0, 1_800_000_000.0)
+    for number in range(720):
+        if number in lost:
+            traces.lost("The camera hangs.", 5.0 * number)
+        else:
+            traces.add(Sighting(5.0 * number, answer(0.1)))
+    traces.end()
+    question = "Was the last print seen from beginning to end?"
+    told = {
+        read: {one.question: one for one in findings(Patient(Settings(), tmp_path, reads_record=read))} for read in (True, False)
+    }
+    assert told[True][question].well is well
+    assert ("The camera hangs." in told[True][question].answer) is (lost not in ([], [719]))
+    assert told[False][question].well is None
 
 
 @pytest.mark.parametrize(

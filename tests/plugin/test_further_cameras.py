@@ -48,6 +48,20 @@ def test_a_further_camera_that_cannot_be_had_leaves_the_others_alone(monkeypatch
     camera.close()
 
 
+def test_a_first_camera_that_cannot_be_had_leaves_the_others_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One print is seen by both, and a camera without its program must not blind the other; alone it is said at once."""
+    monkeypatch.setenv("PATH", "")
+    first = {"camera_source": "rtsp", "camera_url": "RTSP://192.0.2.9/live", "fallback": False}
+    built = parts.build_parts(settings("http://192.0.2.9/live", **first))
+    with pytest.raises(CameraMissing, match="ffmpeg"):
+        built.camera.capture()
+    assert isinstance(built.further[0], MjpegCamera)
+    built.detector.close()
+    with pytest.raises(CameraMissing, match="ffmpeg"):
+        parts.build_parts(settings(**first))
+    assert isinstance(parts.build_further(FurtherCamera("RTSP://192.0.2.9/live"), settings()), parts.AbsentCamera)
+
+
 def test_the_test_button_asks_each_camera() -> None:
     """A step for each, also behind one that is broken, with their pictures; all are let go."""
     clock = FakeClock()

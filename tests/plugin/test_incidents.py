@@ -86,6 +86,15 @@ def test_the_newest_incident_is_kept_whatever_the_clock_says(tmp_path: Path) -> 
     assert incidents.ids() == ["20300102T000000Z", "19700101T000000Z"]
 
 
+def test_an_incident_that_is_gone_is_no_trouble_to_the_watch(tmp_path: Path) -> None:
+    """Somebody deleted it while its print went on, or the disk was full when it was to be saved, which was said then."""
+    incidents = IncidentFolder(tmp_path, 2)
+    incidents.open(incident("20300101T000000Z"))
+    incidents.delete("20300101T000000Z")
+    incidents.note("20300101T000000Z", "closed", 1.0)
+    assert incidents.ids() == []
+
+
 def test_what_a_crash_left_in_mid_write_is_swept_away(tmp_path: Path) -> None:
     """Only what is ours and old: incidents, what is in writing now, and other people's hidden files stay."""
     incidents = IncidentFolder(tmp_path, 5)

@@ -2,10 +2,20 @@
 
 from __future__ import annotations
 
+import gc
+import sys
+
 import pytest
 
 from octoprint_spaghetti.adapters.ladder import AbsentDetector, Ladder
-from octoprint_spaghetti.core.errors import DetectorMissing, LocalBusy, LocalCrashed, PictureRefused, ServerUnreachable
+from octoprint_spaghetti.core.errors import (
+    DetectorError,
+    DetectorMissing,
+    LocalBusy,
+    LocalCrashed,
+    PictureRefused,
+    ServerUnreachable,
+)
 from octoprint_spaghetti.core.geometry import Box
 from octoprint_spaghetti.core.words import Frame, ProtectionLevel
 from octoprint_spaghetti.testing import FakeClock, FakeDetector
@@ -154,3 +164,17 @@ def test_a_second_look_that_nobody_takes_changes_no_level(bench: Bench) -> None:
         bench.ladder.look(Frame(b"", bench.clock(), "test"), Box(0.0, 0.0, 0.5, 0.5))
     assert bench.ladder.level is ProtectionLevel.LOCAL
     assert len(bench.server.looked) == asked
+
+
+def test_a_server_that_cannot_be_asked_keeps_nothing_of_the_pictures() -> None:
+    """In a day that is 17,280 pictures: an error that is raised again and again would hold each of them."""
+    absent = AbsentDetector(DetectorMissing("no address")), AbsentDetector(LocalBusy("starting"))
+    ladder = Ladder(*absent, monotonic=FakeClock())
+    frames = [Frame(b"%d" % number, 0.0, "test") for number in range(50)]
+    counts = [sys.getrefcount(frame) for frame in frames]
+    for frame in frames:
+        with pytest.raises(DetectorError, match="no address"):
+            ladder.look(frame)
+    del frame
+    gc.collect()
+    assert [sys.getrefcount(frame) for frame in frames] == counts

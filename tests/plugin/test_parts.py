@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from octoprint_spaghetti import parts
@@ -55,3 +57,14 @@ def test_a_server_that_cannot_be_set_up_does_not_take_the_fallback_with_it() -> 
         assert detector.level is ProtectionLevel.LOCAL
     finally:
         detector.close()
+
+
+@pytest.mark.parametrize(
+    "content", [b"-----BEGIN PRIVATE KEY-----\nMC4CAQ==\n-----END PRIVATE KEY-----\n", b"<html>", b"\x30\x82"]
+)
+def test_a_file_that_is_no_certificate_is_named(tmp_path: Path, content: bytes) -> None:
+    """The key, a page, DER: gRPC would say of each connection that no server answers."""
+    file = tmp_path / "server.key"
+    file.write_bytes(content)
+    with pytest.raises(DetectorMissing, match=r"server\.key holds no certificate"):
+        parts.build_server(Settings(tls=True, certificate=str(file)))

@@ -248,6 +248,28 @@ def test_only_the_newest_are_kept(tmp_path: Path) -> None:
     assert len(list(tmp_path.iterdir())) == 2
 
 
+def test_the_print_that_runs_is_kept_whatever_the_clock_says(tmp_path: Path) -> None:
+    """A Pi that woke up in the wrong year does not delete the trace that it writes."""
+    traces = TraceFolder(tmp_path, kept=2)
+    for wall in (WALL, WALL + 86_400.0, 1_500_000_000.0):
+        traces.begin("benchy.gcode", 0.0, wall)
+        traces.add(Sighting(1.0, answer(0.5)))
+    traces.end()
+    assert sorted(open_trace(file).started_at for file in tmp_path.iterdir()) == [1_500_000_000.0, WALL + 86_400.0]
+
+
+def test_the_cameras_of_a_print_count_as_one(tmp_path: Path) -> None:
+    """None of them deletes the trace that another one writes, and all of an older print go together."""
+    cameras = [TraceFolder(tmp_path, kept=1, camera=name) for name in ("", "garage", "attic")]
+    for day in range(2):
+        for traces in cameras:
+            traces.begin("benchy.gcode", 0.0, WALL + 86_400.0 * day)
+    for traces in cameras:
+        traces.end()
+    left = [open_trace(file) for file in tmp_path.iterdir()]
+    assert {(one.camera, one.started_at) for one in left} == {(name, WALL + 86_400.0) for name in ("", "garage", "attic")}
+
+
 def test_two_prints_of_one_second_have_a_file_each(tmp_path: Path) -> None:
     """A computer that forgets the time at each start overwrites nothing."""
     for _ in range(3):

@@ -39,3 +39,13 @@ def test_what_can_be_written_says_nothing_of_what_cannot() -> None:
     clock.forward(60.0)
     writing.write("trace", lambda: None)
     assert len(writing.remarks) == 1
+
+
+def test_another_print_begins_without_the_remarks_of_the_last() -> None:
+    """An incident is saved once: nothing that is written later would ever say that it can be again."""
+    writing = Writing(logging.getLogger("test"), FakeClock())
+    writing.write("incident", refuse)
+    writing.forget()
+    assert writing.remarks == ()
+    writing.write("trace", refuse)
+    assert len(writing.remarks) == 1

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import signal
 import sys
 import tempfile
 from pathlib import Path
@@ -48,6 +49,7 @@ def main(
     first_port: int,
 ) -> None:
     """Soak, and print a table and, as the last line, one JSON document; the status is 1 when something grew or did not happen."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # either ends whatever was started
     speed = fastest()
     minutes = minutes or 60.0 * hours_simulated / speed
     python = python or find_octoprint(_ROOT)

@@ -9,6 +9,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -39,6 +40,8 @@ _STILL_S, _RESTLESS_S = 2.0, 15.0
 _EDGE = "octoprint_spaghetti.edge_process"
 _READY_S = 120.0
 _PROBE = Path(__file__).with_name("octoprint_probe.py")
+#: The most threads that a ``ThreadPoolExecutor`` has, such as OctoPrint's for web requests, on a machine of any size.
+_POOL = 32
 
 
 class Mishap(Exception):
@@ -206,6 +209,7 @@ def set_up(
         parts.enter_context(octoprint)
         for name, length in files.items():
             octoprint.api("POST", "/api/files/local", files={"file": (name, print_lasting(length))})
+        _fill_pool(octoprint)
         for _ in range(_PAGES):
             parts.enter_context(PushClient(octoprint))
         yield Stage(octoprint, triton, webcam, frames)
@@ -223,6 +227,12 @@ class QuietOctoPrint(OctoPrintServer):
         if not config.exists():
             config.write_text(json.dumps({**self.configuration(), "gcodeAnalysis": {"runAt": "never"}}))
         super().start()
+
+
+def _fill_pool(octoprint: OctoPrintServer) -> None:
+    """Have OctoPrint start all the threads that it may ever have for web requests, by asking for more at once than it has."""
+    with ThreadPoolExecutor(_POOL) as asking:
+        list(asking.map(lambda _: octoprint.api("POST", f"/plugin/{_PROBE.stem}/busy", json={}), range(_POOL)))
 
 
 def has_edge(python: Path) -> bool:

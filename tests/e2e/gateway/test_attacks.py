@@ -28,6 +28,7 @@ from octoprint_spaghetti.core.errors import (
 )
 from octoprint_spaghetti.core.settings import Settings
 from octoprint_spaghetti.core.words import Frame
+from octoprint_spaghetti.unhurried import Unhurried
 from tests.e2e.conftest import eventually
 from tests.e2e.gateway.calling import (
     ADDRESS,
@@ -136,6 +137,19 @@ def test_a_flood_from_one_printer_is_limited_while_another_is_served(
     with pytest.raises(ServerOverloaded, match="rate limited by the gateway.*lengthen the interval"):
         for _ in range(200):
             told.check()
+
+
+def test_a_shell_looks_at_a_whole_folder_at_the_rate_that_a_gateway_has(
+    a_gateway: Callable[..., GatewayServer], locked_triton: TritonServer, detector_for: Callable[..., TritonDetector]
+) -> None:
+    """Forty pictures at 5 a second and 20 at once: the plugin's client is refused, the shell's waits and is not."""
+    server = a_gateway(locked_triton.target)
+    hasty = detector_for(server, new_token(server, "hasty"), transport="unary")
+    with pytest.raises(ServerOverloaded):
+        for _ in range(200):
+            hasty.check()
+    shell = Unhurried(detector_for(server, new_token(server, "shell"), transport="unary"))
+    assert all(0.0 <= shell.look(frame(seed)).score <= 1.0 for seed in range(40))
 
 
 def test_a_new_token_is_no_new_allowance(a_gateway: Callable[..., GatewayServer], locked_triton: TritonServer) -> None:

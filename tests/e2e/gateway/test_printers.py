@@ -194,8 +194,11 @@ def test_the_log_names_the_printer_and_how_each_call_ended(gateway: GatewayServe
     assert abs(time.time() - use.last_at) < 60.0
 
 
-def test_the_program_runs_until_it_is_told_to_stop(nginx: Path, locked_triton: TritonServer, tmp_path: Path) -> None:
-    """certificate, token, run: a printer is served by what the verbs set up, and SIGTERM leaves no nginx behind."""
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP], ids=lambda number: number.name)
+def test_the_program_runs_until_it_is_told_to_stop(
+    nginx: Path, locked_triton: TritonServer, tmp_path: Path, number: signal.Signals
+) -> None:
+    """certificate, token, run: a printer is served by what the verbs set up; SIGTERM and a closed terminal leave no nginx behind."""
     home, port = tmp_path / "gateway", free_port(ADDRESS)
     (tmp_path / "key").touch(mode=0o600)
     (tmp_path / "key").write_text(KEY)
@@ -217,7 +220,7 @@ def test_the_program_runs_until_it_is_told_to_stop(nginx: Path, locked_triton: T
             revoked = subprocess.run([*verb, "token", "revoke", "mk4", *in_home], capture_output=True, text=True, check=True)
             assert revoked.stdout == "mk4 has no token any more.\n"  # and nothing of a gateway that does not run
         finally:
-            program.terminate()
+            program.send_signal(number)
         assert program.wait(60.0) == 0
     with socket.socket() as probe:
         assert probe.connect_ex((ADDRESS, port)) != 0
