@@ -44,6 +44,7 @@ class Mode(str, Enum):
     HTML200 = "html200"
     TRUNCATE = "truncate"
     HANG = "hang"
+    STALL = "stall"
     TRICKLE = "trickle"
     HUGE = "huge"
     BLACK = "black"
@@ -236,6 +237,11 @@ class _Handler(BaseHTTPRequestHandler):
             whole = webcam.picture()
             self._head("image/jpeg", len(whole))
             self.wfile.write(whole[: len(whole) // 2])
+        elif mode is Mode.STALL:
+            whole = webcam.picture()
+            self._head("image/jpeg", len(whole))
+            self.wfile.write(whole[: len(whole) // 2])
+            webcam.closing.wait(HANG_S)
         elif mode is Mode.TRICKLE:
             self._trickle(webcam.picture())
         elif mode is Mode.HUGE:

@@ -57,7 +57,8 @@ class Job:
     is on its way all the same; ``ours`` while the print stands still because we paused it; ``resume_wanted`` when it is to go
     on as soon as that pause has come through. ``coverage`` is what was seen of the print, by any camera, up to ``counted_to``
     (None while it stands still). ``forgiven`` tells that the last incident or suspicion was called a false alarm, and
-    ``forgiving_until`` the monotonic second until which what another camera is alarmed by is taken for the same. ``camera``
+    ``forgiving_until`` the monotonic second until which what another camera is alarmed by is taken for the same, other than those
+    of which it was said, the keys in ``answered``. ``camera``
     names the one that saw the last incident, empty where there is only one, and ``exhibits`` are its pictures while the
     incident is written.
     """
@@ -74,6 +75,7 @@ class Job:
     incident: str | None = None
     forgiven: bool = False
     forgiving_until: float = 0.0
+    answered: frozenset[str] = frozenset()
     camera: str = ""
     exhibits: tuple[Exhibit, ...] = field(default=(), repr=False)
 

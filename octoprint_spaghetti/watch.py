@@ -271,7 +271,8 @@ class Watch:
             self._response.note(self._job.incident, "false_alarm")
             self._response.tell(self._job, NoticeKind.INCIDENT_ENDED, say("It was a false alarm."), detail="false_alarm")
         until = self._monotonic() + self._settings.patience().resume_grace
-        self._job = replace(self._job, forgiven=True, forgiving_until=until)
+        answered = frozenset(view.key for view in views)
+        self._job = replace(self._job, forgiven=True, forgiving_until=until, answered=answered)
         self._remember(self._job)
         self._go_on()
 
@@ -395,7 +396,7 @@ class Watch:
 
     def _forgive_too(self, job: Job, view: View, now: float) -> None:
         """Forgive what another camera is alarmed by just after a false alarm: the owner has just looked at the same thing."""
-        if now >= job.forgiving_until or view.name == job.camera:
+        if now >= job.forgiving_until or view.key in job.answered:
             return
         if view.memory.belief.idle:  # the printer heats for the resume, and nobody judges
             self._job = replace(job, forgiving_until=now + view.patience.resume_grace)
@@ -410,7 +411,9 @@ class Watch:
         job = self._job
         if job is None:
             return
-        news = [view for view in self._views if view.check_blind(self._monotonic(), self._interval(view))]
+        taking_turns = len(self._views) * self._earliest
+        pace = {view.key: max(self._interval(view), taking_turns) for view in self._views}
+        news = [view for view in self._views if view.check_blind(self._monotonic(), pace[view.key])]
         why = why_blind(self._views)
         if nobody_sees(self._views):
             self._protect(ProtectionLevel.UNPROTECTED, why)

@@ -301,8 +301,8 @@ def why_missing() -> str:
     if sys.maxsize <= 1 << 32:
         return say("The detector on this computer needs a 64-bit system, there is no ONNX Runtime for this one; use a server.")
     return say(
-        "The detector on this computer is not installed (%(missing)s missing); run: pip install "
-        '"octoprint-spaghetti[edge]", or use a server.',
+        "The detector on this computer is not installed (%(missing)s missing); run in OctoPrint's environment (OctoPi: "
+        '~/oprint/bin/pip): pip install "octoprint-spaghetti[edge]", or use a server.',
         missing=", ".join(lacking),
     )
 

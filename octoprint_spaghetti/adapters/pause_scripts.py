@@ -1,14 +1,13 @@
 """What OctoPrint is given when it asks for its scripts around a pause: something for ours and for the resume after it, else nothing.
 
 OctoPrint asks through its hook ``octoprint.comm.protocol.scripts`` on the thread that reads the printer's answers, the watch
-arms and withdraws on its own: each of the two fields is replaced whole, and whoever reads one twice reads it once.
+arms and withdraws on its own, and hears of pauses and resumes on a third: no field is changed by two of them after reading it.
 """
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from typing import Any
 
 from octoprint_spaghetti.core.pause_script import Counting, Heater, Machine, Plan, Position, Wishes, plan
@@ -40,6 +39,7 @@ class PauseScripts:
         self._wishes = Wishes()
         self._undo = Plan()
         self._left: Plan | None = None  # what was to be undone when a resume was last heard of
+        self._outdated: Plan | None = None  # what a pause was heard of since: none of its moves is undone any more
 
     def arm(self, wishes: Wishes) -> None:
         """Let the next pause, which was or is about to be ordered, do what is wished."""
@@ -64,8 +64,7 @@ class PauseScripts:
         A printer that pauses and resumes by itself (``//action:paused``, ``resumed``) has OctoPrint run no script: what is left of
         a pause long ago would then drive the nozzle down into what was printed since. Its heaters are still to be heated.
         """
-        if self._undo is self._left:
-            self._undo = replace(self._undo, resume_last=())
+        self._outdated = self._left
 
     def lines(self, comm: Any, name: str) -> Lines | None:
         """Return what comes before and after the owner's lines of the script, or None; ``comm`` is OctoPrint's connection."""
@@ -75,7 +74,7 @@ class PauseScripts:
             return self._given("pause", undo.pause_first, undo.pause_last)
         if name == _BEFORE_RESUME:
             undo, self._undo = self._undo, Plan()
-            return self._given("resume", undo.resume_first, undo.resume_last)
+            return self._given("resume", undo.resume_first, () if undo is self._outdated else undo.resume_last)
         return None
 
     def _given(self, what: str, first: tuple[str, ...], last: tuple[str, ...]) -> Lines | None:

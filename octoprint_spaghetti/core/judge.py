@@ -74,8 +74,13 @@ def acted(belief: Belief, at: float) -> Belief:
 
 
 def false_alarm(belief: Belief, patience: Patience) -> Belief:
-    """Forgive what was seen: in this print, spaghetti in the places of the recent hits is not held against it again."""
+    """Forgive what was seen: in this print, spaghetti in the places of the recent hits is not held against it again.
+
+    A suspicion may rest on fainter frames alone; then it is their places, or the same would be held against the print once it is clearer.
+    """
     places = (*alarmed_places(belief, patience), *_places_beside(belief, patience))
+    if not places and belief.verdict in (Verdict.SUSPECT, Verdict.FAILING):
+        places = _in_place_of_newest([glance for glance in belief.recent if glance.score >= patience.suspect_at], patience)
     return _calmed(replace(belief, forgiven=(*belief.forgiven, *_distinct(places, patience))))
 
 
@@ -98,7 +103,8 @@ def advance(belief: Belief, sighting: Sighting, patience: Patience) -> Belief:
     if warming_up(belief, at, patience):
         return _warmed(seen, sighting, patience)
     if seen.unfit or seen.idle:
-        return replace(seen, last_at=at)
+        heats = bool(seen.idle) and in_grace(belief, at, patience)  # for the resume: the grace begins where printing does
+        return replace(seen, last_at=at, resumed_at=at if heats else seen.resumed_at)
     return _judged(seen, sighting, patience)
 
 
@@ -151,6 +157,11 @@ def is_lasting(belief: Belief, at: float, patience: Patience) -> bool:
     return suspect and belief.suspect_since is not None and at >= belief.suspect_since + patience.lasting_suspicion
 
 
+def in_grace(belief: Belief, at: float, patience: Patience) -> bool:
+    """Return whether the print went on so short a time ago that nothing is done about it."""
+    return belief.resumed_at is not None and at < belief.resumed_at + patience.resume_grace
+
+
 def hits(belief: Belief, patience: Patience) -> list[Glance]:
     """Return the recent frames that show spaghetti more likely than not."""
     return [glance for glance in belief.recent if glance.score >= patience.hit_at]
@@ -169,8 +180,7 @@ def same_place(belief: Belief, patience: Patience) -> int:
 
 def alarmed_places(belief: Belief, patience: Patience) -> tuple[Box, ...]:
     """Return the strongest box of each recent hit that is in the place of the newest one."""
-    found = [glance for glance in hits(belief, patience) if glance.places]
-    return tuple(glance.places[0] for glance in found if _together(glance.places[0], found[-1].places, patience))
+    return _in_place_of_newest(hits(belief, patience), patience)
 
 
 def _places_beside(belief: Belief, patience: Patience) -> tuple[Box, ...]:
@@ -304,6 +314,11 @@ def _hits_at(place: Box, found: list[Glance], patience: Patience) -> int:
     return sum(_together(place, glance.places, patience) for glance in found)
 
 
+def _in_place_of_newest(found: list[Glance], patience: Patience) -> tuple[Box, ...]:
+    placed = [glance for glance in found if glance.places]
+    return tuple(glance.places[0] for glance in placed if _together(glance.places[0], placed[-1].places, patience))
+
+
 def _together(place: Box, others: tuple[Box, ...], patience: Patience) -> bool:
     return any(covered(place, other) >= patience.place_overlap for other in others)
 
@@ -319,7 +334,7 @@ def _median(values: list[float]) -> float:
 
 def _sustained(belief: Belief, at: float, patience: Patience) -> bool:
     """Return whether enough evidence, distinct frames, agreement among them and one place came together."""
-    if belief.resumed_at is not None and at < belief.resumed_at + patience.resume_grace:
+    if in_grace(belief, at, patience):
         return False
     count = len(hits(belief, patience))
     return (

@@ -35,12 +35,14 @@ class Panel:
 
     def see(self, sighting: Sighting, belief: Belief, patience: Patience) -> Opinion:
         """Show a frame to all of them, and return what the one that decides thinks; ``belief`` is the judge's after the frame."""
-        sighting = replace(sighting, answer=judge.outside_zones(sighting.answer, patience))  # of which other rules know nothing
+        whole = sighting.answer
+        sighting = replace(sighting, answer=judge.outside_zones(whole, patience))  # of which other rules know nothing
         self._shadow.see(sighting)
         if self._rule is not None and not (belief.unfit or belief.idle):
-            opinion = self._rule.see(sighting)
+            # Nor do they know of places that were forgiven, nor that who resumes has looked: whoever decides has to.
+            opinion = self._rule.see(replace(sighting, answer=judge.counted(belief, whole, patience)))
             # It acts once in a print. Whether it has, and whether it is muted, the belief knows for longer than the rule.
-            free = belief.acted_at is None and not belief.muted
+            free = belief.acted_at is None and not (belief.muted or judge.in_grace(belief, sighting.at, patience))
             return replace(opinion, act=opinion.verdict is Verdict.FAILING and free)
         level = judge.failing_level(belief, sighting.at, patience)
         act = self._rule is None and judge.may_act(belief, sighting.at, patience)

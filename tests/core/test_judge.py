@@ -176,6 +176,37 @@ def test_a_false_alarm_is_not_raised_again_for_the_same_place() -> None:
     assert belief.verdict is Verdict.WATCHING
 
 
+@pytest.mark.parametrize("faint", [0.35, 0.45, 0.49])
+def test_a_faint_suspicion_that_was_called_false_is_forgiven_too(faint: float) -> None:
+    """Nothing in it is more likely than not, and its owner was asked to look: once it is clearer they are not proved wrong by a pause."""
+    belief = printing()
+    for number in range(150):
+        belief = judge.advance(belief, Sighting(FIRST_JUDGED + 2.0 * number, answer(faint, box=TANGLE)), PATIENCE)
+    assert belief.verdict is Verdict.SUSPECT
+    belief = see(judge.false_alarm(belief, PATIENCE), TANGLE, 700.0, 600.0)
+    assert belief.verdict is Verdict.WATCHING
+    assert see(belief, ELSEWHERE, 1400.0, 60.0).verdict is Verdict.FAILING
+
+
+def test_a_calm_print_has_nothing_to_forgive() -> None:
+    """A false alarm that another camera raised does not make this one blind for what it was never suspicious of."""
+    belief = judge.advance(watch(printing(), [0.02] * 50, FIRST_JUDGED, 2.0), Sighting(300.0, answer(0.4, box=TANGLE)), PATIENCE)
+    assert judge.false_alarm(belief, PATIENCE).forgiven == ()
+
+
+@pytest.mark.parametrize("heats", [0.0, 30.0, 90.0, 600.0])
+def test_the_grace_begins_where_printing_does(heats: float) -> None:
+    """A resume may heat for minutes first; who sent it has looked, and has a minute before anything can be done."""
+    belief = judge.resumed(judge.paused(watch(printing(), [0.95] * 8, FIRST_JUDGED, 2.0)), 500.0)
+    assert belief.verdict is Verdict.SUSPECT
+    for number in range(int(heats / 2.0)):
+        belief = judge.advance(belief, Sighting(500.0 + 2.0 * number, answer(0.95), busy="heating"), PATIENCE)
+    began = 500.0 + heats
+    belief = watch(belief, [0.95] * 29, began, 2.0)
+    assert belief.verdict is Verdict.SUSPECT
+    assert watch(belief, [0.95] * 30, began + 58.0, 2.0).verdict is Verdict.FAILING
+
+
 @pytest.mark.parametrize(
     "box", [pytest.param(ELSEWHERE, id="in another place"), pytest.param(Box(0.2, 0.3, 0.8, 0.9), id="outgrown the old place")]
 )

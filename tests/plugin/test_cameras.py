@@ -74,6 +74,7 @@ def test_a_picture_comes_as_the_camera_sent_it(webcam: Webcam, opened: Callable,
         pytest.param(Mode.HTTP500, CameraUnreachable, "status 500", id="status 500"),
         pytest.param(Mode.HTML200, PictureUnusable, "web page", id="a login page with status 200"),
         pytest.param(Mode.TRUNCATE, PictureUnusable, "broke off|cut off", id="half a picture"),
+        pytest.param(Mode.STALL, CameraTooSlow, "hangs", id="half a picture and then nothing"),
         pytest.param(Mode.HUGE, PictureUnusable, "more than 10 MB", id="20 MB"),
         pytest.param(Mode.TRICKLE, CameraTooSlow, "more than 6 s", id="a trickle"),
         pytest.param(Mode.HANG, CameraTooSlow, "hangs", id="a camera that hangs"),
@@ -89,6 +90,48 @@ def test_a_camera_that_misbehaves_is_named_in_time(
         camera.capture()
     webcam.mode = Mode.OK
     assert camera.capture().jpeg[:2] == b"\xff\xd8"
+
+
+@pytest.mark.parametrize("address", ["http://192.168.1..5/snap.jpg", "http://admin:5%E2%82%AC-geheim@{host}/snapshot"])
+def test_an_address_that_cannot_be_sent_is_no_camera_that_hangs(receiver_of_basic: str, opened: Callable, address: str) -> None:
+    """Two dots in a row; a password that no header can carry: said at once, without the password."""
+    camera = opened(SnapshotCamera(address.format(host=receiver_of_basic)))
+    with pytest.raises(CameraUnreachable, match="cannot be sent; check both") as refused:
+        camera.capture()
+    assert "geheim" not in str(refused.value)
+
+
+@pytest.fixture
+def receiver_of_basic() -> Iterator[str]:
+    """Return host and port of a camera that asks for a login, by Basic."""
+
+    class AsksForBasic(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(401)
+            self.send_header("WWW-Authenticate", 'Basic realm="camera"')
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+
+        def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class names it so
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), AsksForBasic)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    yield f"127.0.0.1:{server.server_port}"
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+def test_a_read_that_breaks_is_not_waited_for() -> None:
+    """What nobody has thought of reaches the watch, which says so, at once and not as a camera that hangs."""
+
+    def broken(too_late: TooLate) -> bytes:
+        raise KeyError("unforeseen")
+
+    with pytest.raises(KeyError, match="unforeseen"):
+        BoundedReads(seconds=60.0).run(broken)
 
 
 def test_reads_that_hang_do_not_pile_up() -> None:

@@ -56,6 +56,20 @@ class Place:
         )
 
 
+@pytest.mark.parametrize(("detector", "deadline"), [("local", 10.0), ("server", 5.0)])
+def test_a_small_computer_is_not_asked_to_rest_in_a_drill(detector: str, deadline: float) -> None:
+    """Some looks in a row are more than its share; in a print they are an interval apart, and the drill must not fail for that."""
+    asked: list[Settings] = []
+    place = Place()
+
+    def build(settings: Settings) -> Parts:
+        asked.append(settings)
+        return Parts(place.camera, place.detector)
+
+    run_drill(Settings(detector=detector), build, may_pause=str, notify=lambda notice: "", wall=lambda: 1_800_000_000.0)
+    assert [(one.local_share, one.deadline) for one in asked] == [(100.0, deadline)]
+
+
 def broken(report: DrillReport) -> list[str]:
     return [link.name for link in report.links if link.problem]
 

@@ -228,6 +228,43 @@ def test_who_called_a_false_alarm_is_not_asked_again_by_the_other_camera(bench: 
     assert bench.printer.pauses == 2
 
 
+@pytest.mark.parametrize("later", [10.0, 45.0])
+@pytest.mark.parametrize("before", ["nothing", "an incident of the other camera"])
+def test_a_failure_right_after_a_false_alarm_is_no_false_alarm(bench: Bench, later: float, before: str) -> None:
+    """What the camera sees that was answered for, elsewhere in its picture and a moment later, is judged as ever."""
+    paused = 0
+    if before != "nothing":
+        bench.garage.score = 0.95
+        bench.run(60.0)
+        bench.pause()
+        bench.garage.score = 0.0
+        bench.resume()
+        bench.run(3600.0)
+        paused = 1
+    bench.front.score = 0.6
+    bench.run(600.0, until=lambda: bench.watch.status.verdict is Verdict.SUSPECT)
+    bench.watch.false_alarm()
+    bench.front.score = 0.0
+    bench.run(later)
+    bench.front.box, bench.front.score = Box(0.7, 0.7, 0.9, 0.9), 0.95
+    bench.run(120.0, until=lambda: bench.printer.pauses > paused)
+    assert bench.printer.pauses == paused + 1
+
+
+@pytest.mark.parametrize("lens", ["front", "garage"])
+def test_one_lost_picture_of_a_slow_detector_is_told_to_nobody(bench: Bench, lens: str) -> None:
+    """This computer's detector rests between two looks: each camera's turn comes after two of its rests."""
+    bench.detector.earliest_s = 8.0
+    bench.run(120.0)
+    camera = getattr(bench, lens)
+    looked = len(camera.at)
+    camera.trouble = CameraUnreachable("lost")
+    bench.run(60.0, until=lambda: len(camera.at) > looked)
+    camera.trouble = None
+    bench.run(120.0)
+    assert bench.kinds() == []
+
+
 def test_zones_belong_to_one_camera() -> None:
     """What lies in the garage camera's ignore zone is not held against the print; in the other picture it is."""
     zones = [[[0.2, 0.2], [0.6, 0.2], [0.6, 0.6], [0.2, 0.6]]]

@@ -381,6 +381,38 @@ def test_a_mute_holds_for_obicos_rule_too(meanwhile: str) -> None:
     assert bench.printer.pauses == 0
 
 
+def test_a_false_alarm_holds_for_obicos_rule_too() -> None:
+    """Before it has acted as well: the place is forgiven whoever decides."""
+    bench = Bench(replace(SETTINGS, policy="obico", second_look=False))
+    obico_an_hour_in(bench)
+    bench.detector.score = 0.6
+    bench.run(40.0)
+    assert bench.watch.status.verdict is Verdict.SUSPECT
+    bench.watch.false_alarm()
+    bench.detector.score = 0.8
+    bench.run(600.0)
+    assert bench.printer.pauses == 0
+
+
+def test_who_resumes_has_a_minute_under_obicos_rule_too() -> None:
+    """Paused by hand on a suspicion and resumed: they have looked, and are not stopped six seconds later."""
+    bench = Bench(replace(SETTINGS, policy="obico", second_look=False))
+    obico_an_hour_in(bench)
+    bench.detector.score = 0.95
+    for _ in range(30):
+        if bench.watch.status.verdict is not Verdict.SUSPECT:
+            bench.run(2.0)
+    bench.printer.printer_state = "PAUSED"
+    bench.watch.paused()
+    bench.run(300.0)
+    bench.printer.printer_state = "PRINTING"
+    bench.watch.resumed(bench.clock())
+    bench.run(55.0)
+    assert bench.printer.pauses == 0
+    bench.run(20.0)
+    assert bench.printer.pauses == 1
+
+
 def test_obicos_rule_acts_once_in_a_print_whatever_is_saved() -> None:
     """Resumed by its owner, a print is not paused again because some setting was saved."""
     bench = Bench(replace(SETTINGS, policy="obico", second_look=False))

@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable
 from typing import Union
 
-from octoprint_spaghetti.core.errors import CameraError, CameraTooSlow
+from octoprint_spaghetti.core.errors import CameraTooSlow
 from octoprint_spaghetti.core.sentence import say
 
 #: What a camera may take for one picture, in all.
@@ -29,7 +29,7 @@ TOO_SLOW = say(
 
 #: Tells a read whether its time is up.
 TooLate = Callable[[], bool]
-_Result = Union[bytes, CameraError]
+_Result = Union[bytes, Exception]
 
 
 class BoundedReads:
@@ -44,7 +44,7 @@ class BoundedReads:
     def run(self, read: Callable[[TooLate], bytes]) -> bytes:
         """Return what ``read`` returns, within the seconds it gets; it is told when its time is up.
 
-        Raises the :class:`CameraError` that it raises, and :class:`CameraTooSlow`.
+        Raises what it raises, and :class:`CameraTooSlow`.
         """
         self._readers = [reader for reader in self._readers if reader.is_alive()]
         if len(self._readers) >= MOST_READERS:
@@ -55,7 +55,7 @@ class BoundedReads:
         def put() -> None:
             try:
                 results.put(read(lambda: self._monotonic() > end))
-            except CameraError as error:
+            except Exception as error:  # noqa: BLE001 - raised again by who waits: one that ended here would look like a camera that hangs
                 results.put(error)
 
         reader = threading.Thread(target=put, name="spaghetti-camera", daemon=True)
@@ -65,7 +65,7 @@ class BoundedReads:
             result = results.get(timeout=max(0.0, end - self._monotonic()))
         except queue.Empty:
             raise CameraTooSlow(TOO_SLOW) from None
-        if isinstance(result, CameraError):
+        if isinstance(result, Exception):
             raise result
         return result
 

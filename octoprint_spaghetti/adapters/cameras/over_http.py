@@ -70,6 +70,13 @@ class SnapshotCamera:
                 return self._picture(response, too_late)
         except (requests.RequestException, OSError) as error:
             raise _translated(error, self._address.host) from error
+        except ValueError as error:  # of urllib3 about a host that can be none, of requests about a password beyond Latin-1
+            raise CameraUnreachable(
+                say(
+                    "The address of the camera at %(host)s, or the password in it, cannot be sent; check both in the settings.",
+                    host=self._address.host,
+                )
+            ) from error
 
     def _asked(self) -> requests.Response:
         """Return the answer to the request, headers read; a camera that wants Basic is asked again with it."""
@@ -113,8 +120,11 @@ def _chunks(response: requests.Response, too_late: TooLate) -> Iterator[bytes]:
 
 
 def _cut(answer: requests.Response) -> None:
-    """End a read on another thread that its own time-out does not: a camera that trickles would hold it for minutes."""
-    with suppress(OSError, ValueError), socket.socket(fileno=os.dup(answer.raw.fileno())) as line:
+    """End a read on another thread that its own time-out does not: a camera that trickles would hold it for minutes.
+
+    One that was closed already, after its time-out or at this moment, has no socket any more (urllib3 raises what it likes then).
+    """
+    with suppress(OSError, ValueError, AttributeError), socket.socket(fileno=os.dup(answer.raw.fileno())) as line:
         line.shutdown(socket.SHUT_RDWR)
 
 

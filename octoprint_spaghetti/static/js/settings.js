@@ -13,6 +13,8 @@ $(function () {
         {name: "decide", title: gettext("Decide"), hint: gettext("Would a clear failure be acted on?")},
         {name: "pause", title: gettext("Act"), hint: gettext("Could the print be stopped? Nothing is moved")}
     ];
+    // A refusal that comes later than this after a save is of somebody else's; a busy Pi takes its time.
+    const SAVING_MS = 30000;
     const ICONS = {
         waiting: "far fa-circle",
         running: "fas fa-spinner fa-pulse",
@@ -275,9 +277,12 @@ $(function () {
 
         // -- OctoPrint's calls --------------------------------------------------------------------------------------
 
-        // What was refused is there again, with its sentence, until it is put right.
+        // What was refused is there again, with its sentence, until it is put right. Other pages hear of the refusal too; what stands
+        // there has nothing to do with it, and stays.
         self.onSettingsBeforeSave = function () {
             self.refused = {};
+            clearTimeout(self.saving);
+            self.saving = setTimeout(() => { self.typed = undefined; }, SAVING_MS);
             self.typed = Object.fromEntries(Object.values(self.fields).map((field) => [field.name, ko.toJS(field.value)]));
         };
 
@@ -314,8 +319,8 @@ $(function () {
             if (plugin !== "spaghetti" || message.type !== "refused") return;
             SpaghettiSentences.translate(message);
             const field = self.fields[message.setting];
-            if (field) {
-                self.refused[field.name] = {value: (self.typed || {})[field.name], sentence: message.sentence};
+            if (field && self.typed) {
+                self.refused[field.name] = {value: self.typed[field.name], sentence: message.sentence};
                 field.refusal(message.sentence);
             }
             new PNotify({
