@@ -25,7 +25,7 @@ from google.protobuf.message import DecodeError
 
 import octoprint_spaghetti
 from octoprint_spaghetti.adapters._proto import spaghetti_inference_pb2 as pb
-from octoprint_spaghetti.adapters.memory import available_mb
+from octoprint_spaghetti.adapters.memory import available_mb, total_mb
 from octoprint_spaghetti.adapters.messages import CPU_SECONDS, Messages, MessagesBroken
 from octoprint_spaghetti.adapters.triton_answer import read_answer
 from octoprint_spaghetti.core.errors import DetectorMissing, LocalBusy, LocalCrashed, PictureRefused
@@ -74,13 +74,14 @@ class EdgeDetector:
         limits: Limits = Limits(),
         command: Sequence[str] = (),
         available_mb: Callable[[], float | None] = available_mb,
+        total_mb: Callable[[], float | None] = total_mb,
         monotonic: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         """Prepare to look within ``deadline`` seconds a picture, with at most ``share`` (0 to 1) of one core in the long run.
 
         ``model`` is the path of an ONNX file, or empty for the one shipped; ``command`` replaces the process (for tests);
-        ``available_mb`` tells the memory that the computer has left, None where it is not known.
+        ``available_mb`` tells the memory that the computer has left, ``total_mb`` what it has in all, None where it is not known.
         Raises :class:`DetectorMissing` where the libraries are not installed.
         """
         missing = why_missing()
@@ -91,6 +92,7 @@ class EdgeDetector:
         self._limits = limits
         self._command = tuple(command) or _command(model, limits)
         self._available_mb = available_mb
+        self._total_mb = total_mb()
         self._short = False
         self._monotonic = monotonic
         self._sleep = sleep
@@ -134,7 +136,7 @@ class EdgeDetector:
 
     def spare_memory(self) -> bool:
         """End the process when memory is short, and return whether it is; without a print rather than without OctoPrint."""
-        self._short = is_short(self._available_mb(), self._short)
+        self._short = is_short(self._available_mb(), self._short, self._total_mb)
         if self._short:
             self.close()
         return self._short

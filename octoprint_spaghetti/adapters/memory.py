@@ -10,13 +10,18 @@ _OWN, _ALL = Path("/proc/self/status"), Path("/proc/meminfo")
 
 
 def read_memory() -> Reading:
-    """Return what this process takes and what the computer has left; None where the system does not tell."""
-    return Reading(own_mb=_megabytes(_OWN, "VmRSS:"), available_mb=available_mb())
+    """Return what this process takes, and what the computer has left and in all; None where the system does not tell."""
+    return Reading(own_mb=_megabytes(_OWN, "VmRSS:"), available_mb=available_mb(), total_mb=total_mb())
 
 
 def available_mb() -> float | None:
     """Return how many megabytes could be taken without swapping, or None where the system does not tell."""
     return _megabytes(_ALL, "MemAvailable:")
+
+
+def total_mb() -> float | None:
+    """Return how many megabytes the computer has in all, or None where the system does not tell."""
+    return _megabytes(_ALL, "MemTotal:")
 
 
 def _megabytes(file: Path, name: str) -> float | None:

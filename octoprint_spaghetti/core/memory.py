@@ -14,6 +14,9 @@ from octoprint_spaghetti.core.sentence import say
 #: let go then, which gives about 170 MB back (185 resident with base, measured), and is started again only when that many more
 #: are there: it must not be its own going that brings it back.
 SHORT_MB, ENOUGH_MB = 60.0, 280.0
+#: A computer of 512 MB hardly ever has that much; it looks with nano, whose going gives 65 MB back (of memory of its own, measured), and
+#: is content with this share of what it has in all: 150 MB.
+ENOUGH_SHARE = 0.35
 #: OctoPrint may take so many times what it took when the print had run for ``SETTLED_S``, and must have grown by so much: 60 MB
 #: more after a visit of the page, or a timelapse, are usual.
 GROWN_TIMES, GROWN_MB = 2.0, 150.0
@@ -22,10 +25,11 @@ SETTLED_S = 600.0
 
 @dataclass(frozen=True)
 class Reading:
-    """Megabytes: what this process takes, what the computer has left. None where that is not known."""
+    """Megabytes: what this process takes, what the computer has left, and has in all. None where that is not known."""
 
     own_mb: float | None = None
     available_mb: float | None = None
+    total_mb: float | None = None
 
 
 @dataclass(frozen=True)
@@ -41,14 +45,15 @@ class Memory:
     newest: Reading = Reading()
 
 
-def is_short(available_mb: float | None, was_short: bool = False) -> bool:
-    """Return whether memory is short; once it was, it takes ``ENOUGH_MB`` until it is not."""
-    return available_mb is not None and available_mb < (ENOUGH_MB if was_short else SHORT_MB)
+def is_short(available_mb: float | None, was_short: bool = False, total_mb: float | None = None) -> bool:
+    """Return whether memory is short; once it was, it takes ``ENOUGH_MB`` until it is not, less on a computer with little in all."""
+    enough = ENOUGH_MB if total_mb is None else min(ENOUGH_MB, ENOUGH_SHARE * total_mb)
+    return available_mb is not None and available_mb < (enough if was_short else SHORT_MB)
 
 
 def advance(memory: Memory, reading: Reading, printing: bool, at: float) -> Memory:
     """Take a reading into account; ``printing`` tells whether a print runs at second ``at``."""
-    short = is_short(reading.available_mb, memory.short)
+    short = is_short(reading.available_mb, memory.short, reading.total_mb)
     if not printing:
         return Memory(short=short, newest=reading)
     since = at if memory.printing_since is None else memory.printing_since

@@ -29,6 +29,14 @@ def test_a_computer_that_runs_out_of_memory_is_told_until_there_is_enough_again(
         assert bool(remarks(advance(short, Reading(130.0, available_mb), True, 60.0))) is still
 
 
+def test_a_small_computer_is_well_again_with_less() -> None:
+    """The remark goes when the detector looks again, not with the next computer."""
+    short = advance(Memory(), Reading(130.0, 50.0, 440.0), True, 0.0)
+    assert remarks(short) != ()
+    assert remarks(advance(short, Reading(130.0, 140.0, 440.0), True, 30.0)) != ()
+    assert remarks(advance(short, Reading(130.0, 160.0, 440.0), True, 60.0)) == ()
+
+
 @pytest.mark.parametrize(
     ("came_to", "told"), [(250.0, False), (299.0, False), (320.0, True)], ids=["by 100 MB", "not doubled", "doubled"]
 )

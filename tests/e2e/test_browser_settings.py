@@ -165,6 +165,25 @@ def test_a_refused_value_waits_at_its_field_to_be_put_right(any_page: OctoPrintP
     assert stored(octoprint_of_page)["warm_up"] == 30.0
 
 
+def test_a_refusal_changes_nothing_on_another_page(
+    browser: Browser, any_page: OctoPrintPage, octoprint_of_page: OctoPrintServer
+) -> None:
+    """The phone, which saved something this morning, hears of it and shows what is stored; it would save its own old value else."""
+    store(octoprint_of_page, warm_up=40, interval=6)
+    phone = OctoPrintPage.of(browser, octoprint_of_page)
+    any_page.open_settings()
+    any_page.input("warm_up").fill("1000")
+    any_page.save_settings()
+    expect(phone.page.locator(".ui-pnotify")).to_contain_text("from 0 to 600 s")
+    phone.open_settings()
+    expect(phone.input("warm_up")).to_have_value("40")
+    expect(phone.problem("warm_up")).to_be_hidden()
+    phone.input("interval").fill("7")
+    phone.save_settings()
+    assert (stored(octoprint_of_page)["warm_up"], stored(octoprint_of_page)["interval"]) == (40.0, 7.0)
+    phone.close()
+
+
 def test_settings_travel_in_a_file_without_secrets(
     any_page: OctoPrintPage, octoprint_of_page: OctoPrintServer, tmp_path: Path
 ) -> None:

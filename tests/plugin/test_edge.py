@@ -225,6 +225,18 @@ def test_it_rests_while_memory_is_short(start: Callable[..., EdgeDetector]) -> N
     assert 0.0 <= detector.look(frame()).score <= 1.0
 
 
+def test_a_small_computer_looks_again_with_what_it_can_have(start: Callable[..., EdgeDetector]) -> None:
+    """512 MB less what the system keeps: 280 MB are never left there beside OctoPrint."""
+    left = [200.0]
+    detector = start(available_mb=lambda: left[0], total_mb=lambda: 440.0)
+    for available_mb in (50.0, 50.0 + 65.0):
+        left[0] = available_mb
+        with pytest.raises(LocalBusy, match="memory is short"):
+            detector.look(frame())
+    left[0] = 180.0
+    assert 0.0 <= detector.look(frame()).score <= 1.0
+
+
 def test_a_process_that_is_not_asked_goes_too_when_memory_is_short(start: Callable[..., EdgeDetector]) -> None:
     """While the server looks nobody asks it; whoever asks the server says so."""
     left: list[float | None] = [None]
