@@ -13,6 +13,7 @@ from pathlib import Path
 
 from octoprint_spaghetti.adapters.trace_reader import Trace, open_trace
 from octoprint_spaghetti.adapters.traces import newest_first
+from octoprint_spaghetti.considerate import considerate
 from octoprint_spaghetti.core.errors import EvidenceError
 from octoprint_spaghetti.core.history import History, Point
 from octoprint_spaghetti.core.patience import Patience
@@ -98,7 +99,7 @@ def _rows(parts: Sequence[Part]) -> Iterator[Row]:
     number = 0
     for part in parts:
         try:
-            for row in part.trace:
+            for row in considerate(part.trace):
                 if isinstance(row, Seen):
                     number += 1
                     yield Seen(number, replace(row.sighting, at=row.sighting.at + part.offset), row.closer)

@@ -9,6 +9,7 @@ from octoprint_spaghetti.core.baseline import Profile
 from octoprint_spaghetti.core.belief import Belief
 from octoprint_spaghetti.core.budget import Budget
 from octoprint_spaghetti.core.coverage import Coverage
+from octoprint_spaghetti.core.geometry import Box
 from octoprint_spaghetti.core.policies import Opinion
 from octoprint_spaghetti.core.stopping import StopOrder
 from octoprint_spaghetti.core.words import Exhibit
@@ -25,7 +26,7 @@ class Memory:
     came ``every_s`` seconds after the one before (None before the second); ``trouble`` why no newer one came; ``unfit`` why the
     last picture could not be judged; ``blind`` is true once that was said; ``unchanged_since`` when the camera began to repeat
     itself. ``coverage`` is what this camera saw of the print. ``suspicion_told_at`` when the owner was last told of a lasting
-    suspicion.
+    suspicion, and ``suspected`` the places that it was about.
     """
 
     belief: Belief
@@ -40,6 +41,7 @@ class Memory:
     digest: bytes = b""
     unchanged_since: float | None = None
     suspicion_told_at: float | None = None
+    suspected: tuple[Box, ...] = ()
     exhibits: tuple[Exhibit, ...] = field(default=(), repr=False)
 
     @property

@@ -115,9 +115,11 @@ class View:
         belief = judge.resumed(belief, at, ours=answered)
         self.memory = replace(self.memory, belief=belief, last_sighting_at=max(at, newest))
 
-    def forgive(self) -> None:
-        """Forgive what was seen here: it was a false alarm."""
-        self.believe(lambda belief: judge.false_alarm(belief, self.patience))
+    def forgive(self, now: float) -> None:
+        """Forgive what was seen here: it was a false alarm. Who answers a while after they were told means what they were told of."""
+        memory = self.memory
+        recently = memory.suspicion_told_at is not None and now < memory.suspicion_told_at + self.patience.cooldown
+        self.believe(lambda belief: judge.false_alarm(belief, self.patience, memory.suspected if recently else ()))
 
     # -- looking --------------------------------------------------------------------------------------------------------
 
@@ -220,8 +222,9 @@ class View:
         return memory.suspicion_told_at is None or now >= memory.suspicion_told_at + self.patience.cooldown
 
     def worried(self, now: float) -> None:
-        """Note that the owner was told."""
-        self.memory = replace(self.memory, suspicion_told_at=now)
+        """Note that the owner was told, and of what."""
+        suspected = judge.accused_places(self.memory.belief, self.patience)
+        self.memory = replace(self.memory, suspicion_told_at=now, suspected=suspected)
 
     # -- saying how things are --------------------------------------------------------------------------------------------
 

@@ -260,7 +260,7 @@ class Watch:
         pending = self._job.coming or (self._job.order is not None and self._job.order.action == "pause")
         views = blamed(self._views, self._job.camera)
         for view in views:
-            view.forgive()
+            view.forgive(self._monotonic())
         self._job = replace(
             self._response.withdrawn(self._job), resume_wanted=pending or self._job.ours or self._job.resume_wanted
         )
@@ -398,10 +398,11 @@ class Watch:
         """Forgive what another camera is alarmed by just after a false alarm: the owner has just looked at the same thing."""
         if now >= job.forgiving_until or view.key in job.answered:
             return
-        if view.memory.belief.idle:  # the printer heats for the resume, and nobody judges
-            self._job = replace(job, forgiving_until=now + view.patience.resume_grace)
+        if view.memory.belief.idle:  # nobody judges
+            if judge.is_resuming(view.memory.belief, now, view.patience):
+                self._job = replace(job, forgiving_until=now + view.patience.resume_grace)
         elif view.is_alarmed:
-            view.forgive()
+            view.forgive(now)
             self._happened(PrintEvent.FALSE_ALARM, now, [view])
             self._response.written("belief", partial(view.remember, job.file, now, self._wall()))
             self._logger.info("%s: forgiven too, it was a false alarm a moment ago.", view.name)

@@ -65,8 +65,11 @@ class IncidentFolder:
 
     def note(self, incident_id: str, state: str, at: float) -> None:
         """Add a state with its Unix time to an incident, unless it was deleted meanwhile or never saved. Raises :class:`EvidenceError`."""
-        if incident_id in self.ids():
+        try:
             self._change(incident_id, lambda content: content["states"].append({"state": state, "at": at}))
+        except EvidenceError as error:
+            if not isinstance(error.__cause__, FileNotFoundError):
+                raise
 
     def label(self, incident_id: str, label: str) -> None:
         """Keep what a person says of an incident: one of ``LABELS``, empty for nothing. Raises :class:`EvidenceError`."""

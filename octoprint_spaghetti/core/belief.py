@@ -43,7 +43,8 @@ class Belief:
     evidence last rose above the lower level; ``acted_at`` when the printer was last to be moved; ``paused`` freezes all;
     ``forgiven`` places where spaghetti was a false alarm; ``muted``: watch, and do nothing about it. ``usual`` is the score
     that is normal here, learned while the print is calm; ``unfit`` why the last picture could not be judged, or empty;
-    ``idle`` what else than printing the printer was doing, or empty.
+    ``idle`` what else than printing the printer was doing, or empty. ``resume_heard_at`` is when the print was last resumed,
+    ``resumed_at`` from when that counts: a resume may heat for minutes first.
     """
 
     started_at: float
@@ -56,6 +57,7 @@ class Belief:
     recent: tuple[Glance, ...] = ()
     suspect_since: float | None = None
     resumed_at: float | None = None
+    resume_heard_at: float | None = None
     acted_at: float | None = None
     paused: bool = False
     forgiven: tuple[Box, ...] = ()

@@ -25,6 +25,8 @@ _SMALLEST_AREA = 0.02
 _LONGEST_GAP = 60.0
 #: Boxes that grow by this share within the window are no lattice: a suspicion of them never becomes usual.
 _GROWING = 0.3
+#: A resume is heard of before its script is sent: a frame taken so soon after it may not know yet that the printer will heat, seconds.
+_SCRIPT_S = 10.0
 
 
 def begin(at: float, background: Background = Background()) -> Belief:  # noqa: B008 - frozen
@@ -41,6 +43,7 @@ def joining(other: Belief, at: float, background: Background) -> Belief:
         begin(at, background),
         extruding_at=other.extruding_at,
         resumed_at=other.resumed_at,
+        resume_heard_at=other.resume_heard_at,
         acted_at=other.acted_at,
         paused=other.paused,
         muted=other.muted,
@@ -65,7 +68,8 @@ def resumed(belief: Belief, at: float, *, ours: bool = False) -> Belief:
     """
     if not belief.paused:
         return belief
-    return replace(belief, paused=False, resumed_at=at, last_at=None, acted_at=at if ours else belief.acted_at)
+    acted_at = at if ours else belief.acted_at
+    return replace(belief, paused=False, resumed_at=at, resume_heard_at=at, last_at=None, acted_at=acted_at)
 
 
 def acted(belief: Belief, at: float) -> Belief:
@@ -73,15 +77,21 @@ def acted(belief: Belief, at: float) -> Belief:
     return replace(belief, acted_at=at)
 
 
-def false_alarm(belief: Belief, patience: Patience) -> Belief:
-    """Forgive what was seen: in this print, spaghetti in the places of the recent hits is not held against it again.
+def false_alarm(belief: Belief, patience: Patience, told: tuple[Box, ...] = ()) -> Belief:
+    """Forgive what was seen: in this print, spaghetti in the accused places is not held against it again.
 
-    A suspicion may rest on fainter frames alone; then it is their places, or the same would be held against the print once it is clearer.
+    ``told`` are those that were accused when the owner was last told; they are meant when by now none is.
     """
-    places = (*alarmed_places(belief, patience), *_places_beside(belief, patience))
-    if not places and belief.verdict in (Verdict.SUSPECT, Verdict.FAILING):
-        places = _in_place_of_newest([glance for glance in belief.recent if glance.score >= patience.suspect_at], patience)
+    places = accused_places(belief, patience) or told
     return _calmed(replace(belief, forgiven=(*belief.forgiven, *_distinct(places, patience))))
+
+
+def accused_places(belief: Belief, patience: Patience) -> tuple[Box, ...]:
+    """Return the places of the recent hits; of a suspicion that rests on fainter frames alone theirs, for they may become clearer."""
+    places = (*alarmed_places(belief, patience), *_places_beside(belief, patience))
+    if places or belief.verdict not in (Verdict.SUSPECT, Verdict.FAILING):
+        return places
+    return _in_place_of_newest([glance for glance in belief.recent if glance.score >= patience.suspect_at], patience)
 
 
 def muted(belief: Belief, on: bool) -> Belief:
@@ -103,8 +113,7 @@ def advance(belief: Belief, sighting: Sighting, patience: Patience) -> Belief:
     if warming_up(belief, at, patience):
         return _warmed(seen, sighting, patience)
     if seen.unfit or seen.idle:
-        heats = bool(seen.idle) and in_grace(belief, at, patience)  # for the resume: the grace begins where printing does
-        return replace(seen, last_at=at, resumed_at=at if heats else seen.resumed_at)
+        return replace(seen, last_at=at, resumed_at=at if is_resuming(seen, at, patience) else seen.resumed_at)
     return _judged(seen, sighting, patience)
 
 
@@ -155,6 +164,16 @@ def is_lasting(belief: Belief, at: float, patience: Patience) -> bool:
     """Return whether the print has been suspect for so long, without failing, that somebody should look."""
     suspect = belief.verdict is Verdict.SUSPECT and belief.suspect_since is not None
     return suspect and belief.suspect_since is not None and at >= belief.suspect_since + patience.lasting_suspicion
+
+
+def is_resuming(belief: Belief, at: float, patience: Patience) -> bool:
+    """Return whether the printer still heats for a resume, or does what else it takes: the grace begins where printing does.
+
+    What it heats for later, such as the other nozzle at each change of tools, is of the print, and prolongs nothing.
+    """
+    heard = belief.resume_heard_at
+    prints_again = heard is None or (bool(belief.recent) and belief.recent[-1].at > heard + _SCRIPT_S)
+    return bool(belief.idle) and not prints_again and in_grace(belief, at, patience)
 
 
 def in_grace(belief: Belief, at: float, patience: Patience) -> bool:

@@ -207,6 +207,20 @@ def test_the_grace_begins_where_printing_does(heats: float) -> None:
     assert watch(belief, [0.95] * 30, began + 58.0, 2.0).verdict is Verdict.FAILING
 
 
+@pytest.mark.parametrize("heats", [8.0, 30.0])
+def test_heating_at_each_change_of_tools_is_no_grace_without_end(heats: float) -> None:
+    """Resumed once, a print with two nozzles heats every 50 seconds for hours; its failure is acted upon all the same."""
+    belief, failing_at = judge.resumed(judge.paused(printing()), 500.0), None
+    for number in range(900):
+        at = 502.0 + 2.0 * number
+        busy = "heating" if (at - 500.0) % 50.0 >= 50.0 - heats else ""
+        score = 0.95 if at >= 1500.0 else 0.02
+        belief = judge.advance(belief, Sighting(at, answer(score, box=TANGLE), busy=busy), PATIENCE)
+        if judge.may_act(belief, at, PATIENCE) and failing_at is None:
+            failing_at = at
+    assert failing_at is not None and failing_at < 1600.0
+
+
 @pytest.mark.parametrize(
     "box", [pytest.param(ELSEWHERE, id="in another place"), pytest.param(Box(0.2, 0.3, 0.8, 0.9), id="outgrown the old place")]
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 from pathlib import Path
 
@@ -93,6 +94,20 @@ def test_an_incident_that_is_gone_is_no_trouble_to_the_watch(tmp_path: Path) -> 
     incidents.delete("20300101T000000Z")
     incidents.note("20300101T000000Z", "closed", 1.0)
     assert incidents.ids() == []
+
+
+def test_a_disk_that_dies_is_told_in_a_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing but our own error reaches the watch, which has a print to pause."""
+    incidents = IncidentFolder(tmp_path, 2)
+    incidents.open(incident("20300101T000000Z"))
+
+    def dying(file: Path) -> object:
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr("octoprint_spaghetti.adapters.incidents.read_state", dying)
+    with pytest.raises(EvidenceError, match="Input/output error") as told:
+        incidents.note("20300101T000000Z", "acted", 1.0)
+    assert str(tmp_path) not in str(told.value)
 
 
 def test_what_a_crash_left_in_mid_write_is_swept_away(tmp_path: Path) -> None:

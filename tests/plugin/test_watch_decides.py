@@ -381,6 +381,26 @@ def test_a_mute_holds_for_obicos_rule_too(meanwhile: str) -> None:
     assert bench.printer.pauses == 0
 
 
+@pytest.mark.parametrize("later", [0.0, 400.0])
+def test_who_was_told_of_a_faint_suspicion_may_take_their_time_to_answer(later: float) -> None:
+    """By then it may have become usual; the place that they were told of is forgiven, not the picture of that moment."""
+    bench = Bench(replace(SETTINGS, second_look=False))
+    bench.detector = PlacedDetector(0.0, 0.0)
+    bench.print()
+    bench.run(120.0)
+    bench.detector.score = 0.4
+    for _ in range(300):
+        if NoticeKind.SUSPICION not in [notice.kind for notice in bench.notices]:
+            bench.run(2.0)
+    assert NoticeKind.SUSPICION in [notice.kind for notice in bench.notices]
+    bench.run(later)
+    assert (bench.watch.status.verdict is Verdict.SUSPECT) is (later == 0.0)
+    bench.watch.false_alarm()
+    bench.detector.score = 0.95
+    bench.run(600.0)
+    assert bench.printer.pauses == 0
+
+
 def test_a_false_alarm_holds_for_obicos_rule_too() -> None:
     """Before it has acted as well: the place is forgiven whoever decides."""
     bench = Bench(replace(SETTINGS, policy="obico", second_look=False))
