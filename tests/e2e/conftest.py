@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -205,3 +206,14 @@ def broken_camera(camera: Webcam) -> Iterator[Webcam]:
     camera.mode = Mode.HTTP500
     yield camera
     camera.mode = Mode.OK
+
+
+@pytest.fixture
+def hang_up_is_heard() -> Iterator[None]:
+    """Let the programs that a test starts hear of a closed terminal, also when ``nohup`` has let the whole run ignore it.
+
+    A handler of ours is theirs by default: what is ignored stays so across exec, what is handled does not.
+    """
+    before = signal.signal(signal.SIGHUP, lambda number, frame: None)
+    yield
+    signal.signal(signal.SIGHUP, before)

@@ -364,7 +364,7 @@ def test_a_server_that_ended_up_on_the_cpu_is_refused(binary: TritonBinary, tmp_
 
 
 @pytest.fixture
-def served(binary: TritonBinary, tmp_path: Path) -> Iterator[SimpleNamespace]:
+def served(binary: TritonBinary, tmp_path: Path, hang_up_is_heard: None) -> Iterator[SimpleNamespace]:
     """Return `spaghetti-server serve --json` as a person starts it, with what it said when it was ready."""
     command = [
         sys.executable,

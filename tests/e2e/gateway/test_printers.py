@@ -196,7 +196,7 @@ def test_the_log_names_the_printer_and_how_each_call_ended(gateway: GatewayServe
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP], ids=lambda number: number.name)
 def test_the_program_runs_until_it_is_told_to_stop(
-    nginx: Path, locked_triton: TritonServer, tmp_path: Path, number: signal.Signals
+    nginx: Path, locked_triton: TritonServer, tmp_path: Path, hang_up_is_heard: None, number: signal.Signals
 ) -> None:
     """certificate, token, run: a printer is served by what the verbs set up; SIGTERM and a closed terminal leave no nginx behind."""
     home, port = tmp_path / "gateway", free_port(ADDRESS)
